@@ -1,0 +1,3 @@
+"""Wetread: preliminary reads of medical images, grounded in pixels, reviewed by people, kept as DICOM."""
+
+__version__ = "0.1.0"
