@@ -1,0 +1,1 @@
+"""Folder and DICOMweb archives behind one protocol."""

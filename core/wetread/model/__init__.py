@@ -1,0 +1,1 @@
+"""The backbone, the grounding head, prompts, answers and checkpoints."""

@@ -1,0 +1,1 @@
+"""Reader: the one way from Sample and question to Read."""

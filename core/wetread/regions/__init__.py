@@ -1,0 +1,1 @@
+"""Colour-region description: from a mask to words that are true of it."""

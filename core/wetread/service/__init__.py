@@ -1,0 +1,1 @@
+"""The HTTP API: reads as jobs, and DICOMweb for the embedded archive."""

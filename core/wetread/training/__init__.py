@@ -1,0 +1,1 @@
+"""Data sets, phantoms and the training commands."""
