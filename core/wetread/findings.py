@@ -73,7 +73,8 @@ class Box:
         if width <= 0 or height <= 0:
             return 0.0
         intersection = width * height
-        return intersection / (self.area + other.area - intersection)
+        union = self.area + other.area - intersection
+        return intersection / union if union > 0 else 0.0  # the product of two tiny sides can underflow to zero
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +152,7 @@ class Mask:
         """Tight box (IMAGE frame) around the marked pixels of one plane."""
         marked = self.planes[plane]
         rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
-        return Box(
-            float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1), frame=BoxFrame.IMAGE
-        )
+        return Box(float(columns[0]), float(rows[0]), float(columns[-1] + 1), float(rows[-1] + 1), frame=BoxFrame.IMAGE)
 
 
 @dataclass(frozen=True, slots=True)

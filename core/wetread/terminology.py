@@ -118,7 +118,7 @@ TARGETS: tuple[Target, ...] = (
     Target(
         "lesion", LESION, MORPHOLOGICALLY_ABNORMAL, LESION,
         _on(Modality.CT, Modality.MR, Modality.ULTRASOUND, Modality.XRAY, Modality.DERMOSCOPY, Modality.ENDOSCOPY),
-        ("lesions", "mass", "nodule"), colour=(0, 114, 178),
+        ("lesions", "mass", "nodule"), colour=(204, 121, 167),
     ),
 )  # fmt: skip
 
