@@ -1,0 +1,68 @@
+# Wetread: one command each. Needs Python 3.11, 3.12 or 3.13 with venv, and make; everything else goes into .venv.
+# Works with GNU make 3.81 and later on Linux and macOS.
+
+VENV ?= .venv
+# The interpreter that .venv is made with; empty: the first suitable one on the PATH.
+PYTHON ?=
+# Where pip finds PyTorch without CUDA on Linux. `make demo TORCH_INDEX=` takes whatever PyPI has (CUDA, about 3 GB).
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# Set to 1 to leave the demo after the read instead of serving.
+DEMO_ONCE ?=
+STUDIES ?= demo
+PORT ?= 8000
+PYTEST_ARGS ?=
+
+BIN = $(VENV)/bin
+INSTALL = VENV='$(VENV)' PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/install.sh
+DEBIAN_MARKERS = orthanc or pixelmed or dcmtk
+
+# Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
+unexport PYTHONDONTWRITEBYTECODE
+.NOTPARALLEL:
+.PHONY: help install install-app install-dev demo app test test-debian lint clean
+
+help:
+	@echo "make demo          install what a read needs, read a study end to end, then serve"
+	@echo "                   (DEMO_ONCE=1: exit after the read)"
+	@echo "make test          install everything and run all tests that need nothing but Python"
+	@echo "make test-debian   run the tests against Debian's Orthanc, dcmtk and PixelMed; says what is missing"
+	@echo "make lint          ruff and mypy"
+	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
+	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
+	@echo "make clean         remove $(VENV) and the caches of the tools"
+
+install: $(VENV)/.installed-core
+
+install-app: $(VENV)/.installed-app
+
+install-dev: $(VENV)/.installed-dev
+
+$(VENV)/.installed-core: pyproject.toml constraints.txt scripts/install.sh
+	@$(INSTALL) core
+
+$(VENV)/.installed-app: $(VENV)/.installed-core monailabel_app/compat/pyproject.toml
+	@$(INSTALL) app
+
+$(VENV)/.installed-dev: $(VENV)/.installed-app
+	@$(INSTALL) dev
+
+demo: install
+	DEMO_ONCE='$(DEMO_ONCE)' $(BIN)/wetread demo
+
+app: install-app
+	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m monailabel.main start_server \
+		--app monailabel_app --studies '$(STUDIES)' --host 127.0.0.1 --port '$(PORT)'
+
+test: install-dev
+	$(BIN)/python -m pytest tests -m 'not slow and not ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
+
+test-debian: install-dev
+	@sh scripts/debian_tools.sh
+	$(BIN)/python -m pytest tests -m 'not slow and ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
+
+lint: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf '$(VENV)' .pytest_cache .ruff_cache .mypy_cache .hypothesis
