@@ -1,6 +1,14 @@
-"""What every room's tests share: the drawn studies in this folder can be imported by name (`import dicom_phantoms`)."""
+"""What every room's tests share: the drawn studies in this folder can be imported by name (`import dicom_phantoms`).
+
+Property tests run without wall-clock deadlines, because a busy machine is not a wrong result.
+"""
 
 import sys
 from pathlib import Path
 
+from hypothesis import settings
+
 sys.path.insert(0, str(Path(__file__).parent))
+
+settings.register_profile("wetread", deadline=None)
+settings.load_profile("wetread")
