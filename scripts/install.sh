@@ -50,12 +50,12 @@ make_venv() {
         echo "wetread: making $VENV with $("$python" --version) ($python)"
         "$python" -m venv "$VENV"
     fi
-    "$VENV/bin/python" -m pip install -q -U -c constraints.txt pip
+    "$VENV/bin/python" -m pip install -qq -U -c constraints.txt pip
 }
 
 # Quiet unless something goes wrong; every version from the pins.
 pip_install() {
-    "$VENV/bin/python" -m pip install -q --progress-bar off --retries 2 --timeout 60 -c constraints.txt "$@"
+    "$VENV/bin/python" -m pip install -qq --progress-bar off --retries 2 --timeout 60 -c constraints.txt "$@"
 }
 
 say() {
@@ -63,12 +63,13 @@ say() {
 }
 
 install_torch() {
-    if "$VENV/bin/python" -c "import torch; assert torch.__version__.startswith('$TORCH_VERSION')" 2>/dev/null; then
+    if [ "$("$VENV/bin/python" -m pip show torch 2>/dev/null | sed -n 's/^Version: \([0-9.]*\).*/\1/p')" = "$TORCH_VERSION" ]; then
         return
     fi
     if [ -n "$TORCH_INDEX" ] && [ "$(uname -s)" = Linux ]; then
         say "PyTorch $TORCH_VERSION for the CPU (about a minute, 0.8 GB)"
-        if pip_install --extra-index-url "$TORCH_INDEX" "torch==$TORCH_VERSION+cpu"; then
+        # Only torch itself may come from there; what it needs comes with the rest, from the usual place.
+        if pip_install --no-deps --extra-index-url "$TORCH_INDEX" "torch==$TORCH_VERSION+cpu"; then
             return
         fi
         echo "wetread: no CPU build of PyTorch at $TORCH_INDEX; taking what pip finds (may be CUDA, about 3 GB)."

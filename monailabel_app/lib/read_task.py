@@ -1,0 +1,97 @@
+"""A Wetread read as a MONAI Label inference task: an image in, a label file and the read document out.
+
+The document is what `wetread read` writes as read.json, with `label_names` added, which stock clients understand.
+An abstained read gives an all-zero label and says why in `abstention`. Nothing heavy happens before the first read:
+MONAI Label builds the app once in the server and again in every training and batch process.
+"""
+
+from __future__ import annotations
+
+import logging
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import SimpleITK as sitk
+from monailabel.interfaces.tasks.infer_v2 import InferTask
+
+from lib.label_image import label_image
+from wetread.errors import RefusedInput
+from wetread.terminology import Modality
+
+if TYPE_CHECKING:
+    from wetread.reading import Reader
+
+logger = logging.getLogger(__name__)
+
+LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
+
+
+class ReadTask(InferTask):
+    """Asks one Reader.
+
+    Args:
+        reader: loads its weights at the first read.
+        modality: what NIfTI files and pictures are where the request does not say; empty: as imaging finds it.
+    """
+
+    def __init__(self, reader: Reader, modality: str = "") -> None:
+        self.reader = reader
+        super().__init__(
+            type="reading",
+            labels={label: value for value, label in enumerate(reader.info.labels, start=1)},
+            dimension=3,
+            description=f"{reader.info.name} {reader.info.version}: a preliminary read, grounded in pixels; "
+            "not verified by a person",
+            config={"question": "", "modality": modality},
+        )
+
+    def is_valid(self) -> bool:
+        """Always: a model that cannot be found is refused when the app starts."""
+        return True
+
+    def __call__(self, request: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+        """Read one image.
+
+        Args:
+            request: `image` (path, resolved by the app), and optionally `question`, `modality` and
+                `result_extension` (.nii.gz, .nii or .nrrd).
+
+        Returns:
+            Path of a label file that the server sends and deletes, and the read document.
+
+        Raises:
+            RefusedInput: the image cannot be read honestly.
+        """
+        from wetread.imaging import open_series
+        from wetread.pipeline import read_series
+        from wetread.reporting import read_document
+
+        suffix = _choice(request, "result_extension", LABEL_SUFFIXES) or LABEL_SUFFIXES[0]
+        modality = _choice(request, "modality", tuple(Modality)) or self.config()["modality"]
+        image = Path(request["image"])
+        if not request["image"] or not image.exists():
+            raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
+        question = str(request.get("question") or "") or None
+        datasets = open_series(_dicom_of(image), Modality(modality) if modality else None)
+        outcome = read_series(datasets, question, self.reader, None, None)
+
+        labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
+        with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:
+            path = file.name
+        sitk.WriteImage(labels, path, True)
+        return path, {**read_document(outcome.read, outcome.sample), "label_names": present}
+
+
+def _choice(request: dict[str, Any], name: str, allowed: tuple[str, ...]) -> str:
+    """A request parameter that must be one of a few words; empty where it is not given."""
+    given = str(request.get(name) or "")
+    if given and given not in allowed:
+        raise RefusedInput(f"{name} that is not known", given[:40], f"use one of {', '.join(allowed)}")
+    return given
+
+
+def _dicom_of(image: Path) -> Path:
+    """The DICOM folder that MONAI Label's DICOMweb cache keeps beside a converted NIfTI, else the image itself."""
+    folder = image.with_name(image.name.removesuffix(".nii.gz"))
+    return folder if folder != image and folder.is_dir() else image

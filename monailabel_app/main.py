@@ -1,0 +1,86 @@
+"""Wetread in a stock MONAI Label server.
+
+MONAI Label takes the first class in this file that directly subclasses `MONAILabelApp`, so there is exactly one. The
+server imports `lib` from this folder only while it loads this file. Stock routes keep working for stock clients; the
+service's own routes are mounted beside them under /wetread/v1, where reads are jobs that do not block the server.
+"""
+
+from __future__ import annotations
+
+import logging
+import shutil
+import sys
+from itertools import pairwise
+from typing import Any
+
+from fastapi import HTTPException
+from monailabel.interfaces.app import MONAILabelApp
+
+import wetread
+from lib.admission import ForbiddenImage, admit
+from lib.read_task import ReadTask
+from wetread.errors import RefusedInput
+from wetread.reading import Reader
+
+logger = logging.getLogger(__name__)
+
+
+class WetreadApp(MONAILabelApp):
+    """One model, `wetread`.
+
+    Args:
+        app_dir: this folder.
+        studies: folder of images, or URL of a DICOMweb archive.
+        conf: `--conf` pairs: `model` (name, folder or hub id), `modality` (of NIfTI files and pictures).
+    """
+
+    def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
+        self.reader = Reader(model=conf.get("model", "wetread-mini"))
+        super().__init__(
+            app_dir=app_dir,
+            studies=studies,
+            conf=conf,
+            name="Wetread",
+            description="Preliminary reads, grounded in pixels; for a person to accept, correct or reject",
+            version=wetread.__version__,
+        )
+
+    def init_infers(self) -> dict[str, ReadTask]:
+        """The one model; its weights load at the first read."""
+        return {"wetread": ReadTask(self.reader, self.conf.get("modality", ""))}
+
+    def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
+        """Refuse what a client may not read, and say refusals in words instead of a bare 500.
+
+        Raises:
+            HTTPException: 403 for a path outside the studies, 422 for an image that cannot be read honestly.
+        """
+        try:
+            admit(request.get("image"), self._image_folders())
+            return super().infer(request, datastore)
+        except ForbiddenImage as error:
+            raise HTTPException(403, str(error)) from error
+        except RefusedInput as error:
+            raise HTTPException(422, str(error)) from error
+
+    def on_init_complete(self) -> None:
+        """Say what an administrator must know."""
+        super().on_init_complete()
+        if not _listens_on_loopback(sys.argv):
+            logger.warning("This server is not bound to 127.0.0.1 and asks nobody who they are: use --host 127.0.0.1")
+
+    def _image_folders(self) -> list[str]:
+        local = [] if self.studies.startswith(("http://", "https://")) else [self.studies]
+        return local + ([self.sessions().store_path] if self.sessions() is not None else [])
+
+    def _download_dcmqi_tools(self) -> None:
+        """Stock MONAI Label fetches a program from GitHub here; dcmqi comes from PyPI, or not at all."""
+        if shutil.which("itkimage2segimage") is None:
+            logger.warning("itkimage2segimage is not on the PATH: output=dicom_seg will fail; pip install dcmqi")
+
+
+def _listens_on_loopback(arguments: list[str]) -> bool:
+    """True where the command line binds the server to this machine only."""
+    hosts = [value for name, value in pairwise(arguments) if name in {"-i", "--host"}]
+    hosts += [argument.removeprefix("--host=") for argument in arguments if argument.startswith("--host=")]
+    return bool(hosts) and hosts[-1] in {"127.0.0.1", "localhost", "::1"}
