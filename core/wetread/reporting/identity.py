@@ -1,0 +1,104 @@
+"""What every object of one read shares: UIDs, times, the patient and study it belongs to, and clean text.
+
+UIDs are derived, not drawn: 2.25.<uuid5(read UID, kind)> (PS3.5 B.2), so that building the objects of a read twice
+gives the same objects and a repeated store is no duplicate. Source headers are copied, never changed: type 2
+attributes that a source lacks are added empty, and names are re-encoded to ISO_IR 192 (UTF-8).
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+import uuid
+from typing import TYPE_CHECKING
+
+from pydicom import Dataset
+from pydicom.dataelem import DataElement
+from pydicom.uid import UID
+
+from wetread.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from wetread.findings import Read
+    from wetread.imaging.sample import Sample
+
+CHARACTER_SET = "ISO_IR 192"
+MANUFACTURER = "Wetread"
+
+_NAMESPACE = uuid.UUID("5d0c5f0e-3a4c-5d0b-9a55-8a3e1a7a6d10")
+_TYPE_2 = (
+    "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
+    "AccessionNumber", "ReferringPhysicianName",
+)  # fmt: skip
+_TEXT_REPRESENTATIONS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
+# C0 and C1 controls but for the line feed; lone surrogates cannot be encoded at all.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def derived_uid(read_uid: str, *kind: object) -> str:
+    """The UID of one object of a read, e.g. ``derived_uid(read.uid, "seg")``; the same for the same words."""
+    name = " ".join(["wetread", read_uid, *map(str, kind)])
+    return UID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
+
+
+def content_moment(read: Read) -> datetime:
+    """When the read was made, in this machine's time zone, as the study's own times are."""
+    return read.provenance.created.astimezone()
+
+
+def stamp(dataset: Dataset, read: Read) -> None:
+    """Replace every time of writing by the time of the read, so that building twice gives the same bytes."""
+    moment = content_moment(read)
+    date, time = moment.strftime("%Y%m%d"), moment.strftime("%H%M%S.%f")
+    for keyword in ("ContentDate", "InstanceCreationDate", "SeriesDate"):
+        setattr(dataset, keyword, date)
+    for keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime"):
+        setattr(dataset, keyword, time)
+
+
+def clean_text(text: str, limit: int) -> str:
+    """Text as a DICOM UT value may hold it: control characters out, line feeds kept, at most `limit` characters.
+
+    A text that is cut says so in its last line.
+    """
+    plain = _CONTROL.sub("", text.replace("\r\n", "\n").replace("\r", "\n").replace("\t", " ")).strip()
+    if len(plain) <= limit:
+        return plain
+    note = f"\n[cut: {len(plain)} characters]"
+    return plain[: limit - len(note)].rstrip() + note
+
+
+def source_headers(sample: Sample) -> list[Dataset]:
+    """Copies of the Sample's headers from which objects can be derived, in the Sample's order.
+
+    Raises:
+        RefusedInput: text of the source cannot be decoded, so it would be stored wrong under another character set.
+    """
+    return [_derivable(header) for header in sample.headers]
+
+
+def _derivable(header: Dataset) -> Dataset:
+    derivable = Dataset()  # copy.copy of a pydicom dataset shares its elements with the original
+    for element in header:
+        if element.VR in _TEXT_REPRESENTATIONS and not element.is_empty:
+            derivable.add(DataElement(element.tag, element.VR, _decoded(element, header)))
+        else:
+            derivable.add(copy.copy(element))
+    for keyword in _TYPE_2:
+        if keyword not in derivable:
+            setattr(derivable, keyword, "")
+    derivable.SpecificCharacterSet = CHARACTER_SET
+    return derivable
+
+
+def _decoded(element: DataElement, header: Dataset) -> str | list[str]:
+    values = [str(value) for value in element.value] if element.VM > 1 else [str(element.value)]
+    if any("\ufffd" in value for value in values):
+        raise RefusedInput(
+            f"{element.keyword or element.tag} is not valid in character set {header.get('SpecificCharacterSet')}",
+            header.SOPInstanceUID,
+            "correct Specific Character Set (0008,0005) of the source before deriving objects from it.",
+        )
+    return values if len(values) > 1 else values[0]

@@ -1,0 +1,126 @@
+"""The measurement groups of a report: for each finding its box, its mask, or both.
+
+A box is a group (TID 1501 in PS3.16, with the area inferred from a POLYLINE) under the tracking identifier text by
+which OHIF makes an editable rectangle; the same rectangle as an Image Region with its geometric purpose is what 3D
+Slicer draws. A mask is a reference to its segment with volume or area; on 2-D pictures, where viewers cannot overlay a
+Segmentation, its outline is drawn too. Both groups of one finding carry the finding's tracking UID.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wetread.imaging.sample import SampleKind
+from wetread.reporting import content_items as items
+from wetread.reporting.measurement import Size, box_area, mask_size, outline
+from wetread.terminology import IMAGE_REGION, Concept
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+    from wetread.findings import Box, Finding, Provenance
+    from wetread.imaging.sample import Sample
+
+EDITABLE_RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
+
+
+def algorithm_identification(provenance: Provenance) -> list[Dataset]:
+    """TID 4019: name, version and parameters; the weights' hash first, because readers may keep only one."""
+    parameters = (f"weights_sha256={provenance.weights_sha256}", f"seed={provenance.seed}",
+                  f"wetread={provenance.wetread_version}")  # fmt: skip
+    return [
+        items.text_item(items.ALGORITHM_NAME, provenance.model, "HAS CONCEPT MOD"),
+        items.text_item(items.ALGORITHM_VERSION, provenance.model_version, "HAS CONCEPT MOD"),
+        *(items.text_item(items.ALGORITHM_PARAMETERS, text, "HAS CONCEPT MOD") for text in parameters),
+    ]
+
+
+def finding_groups(
+    finding: Finding, number: int, segment: int | None, sample: Sample, seg: Dataset, provenance: Provenance
+) -> list[Dataset]:
+    """The measurement groups of one finding.
+
+    Args:
+        finding: with a box, a mask or both; without either it gives no group.
+        number: its place in the read, from 1.
+        segment: its segment number in `seg`, None where it has no mask.
+        sample: gives sources and spacing.
+        seg: the Segmentation of the read.
+        provenance: who measured.
+    """
+    groups = []
+    if finding.box is not None:
+        groups.append(_box_group(finding, finding.box, sample, provenance))
+    if segment is not None:
+        groups.append(_mask_group(finding, number, segment, sample, seg, provenance))
+    return groups
+
+
+def _head(finding: Finding, identifier: str, provenance: Provenance) -> list[Dataset]:
+    return [
+        items.text_item(items.TRACKING_IDENTIFIER, identifier, "HAS OBS CONTEXT"),
+        items.uid_item(items.TRACKING_UID, finding.tracking_uid, "HAS OBS CONTEXT"),
+        items.code_item(items.FINDING, finding.target.type),
+        items.code_item(items.FINDING_SITE, finding.target.site, "HAS CONCEPT MOD"),
+        *algorithm_identification(provenance),
+    ]
+
+
+def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenance) -> Dataset:
+    source = sample.planes[finding.plane].source
+    ring = box_ring(box, sample)
+    area = _size_item(box_area(box, sample, finding.plane))
+    area.ContentSequence = [items.polyline_item(IMAGE_REGION, ring, source, "INFERRED FROM")]
+    return items.container(
+        items.MEASUREMENT_GROUP,
+        [
+            *_head(finding, EDITABLE_RECTANGLE, provenance),
+            items.code_item(items.PURPOSE_OF_REGION, items.BOUNDED_BY),
+            items.polyline_item(IMAGE_REGION, ring, source),
+            area,  # before every other number: OHIF looks for the rectangle inside the first one
+            *_evidence(finding),
+        ],
+        template="1410",
+    )
+
+
+def box_ring(box: Box, sample: Sample) -> NDArray[np.float64]:
+    """(5, 2) closed rectangle within the image; a box may overlap the edge, SCOORD may not."""
+    _, rows, columns = sample.shape
+    x, y = np.clip([box.x_min, box.x_max], 0, columns), np.clip([box.y_min, box.y_max], 0, rows)
+    return np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])], dtype=np.float64)
+
+
+def _mask_group(
+    finding: Finding, number: int, segment: int, sample: Sample, seg: Dataset, provenance: Provenance
+) -> Dataset:
+    mask = finding.mask
+    assert mask is not None  # a segment number is given only for findings with a mask
+    children = [
+        *_head(finding, f"{finding.label} {number}", provenance),
+        items.segment_item(seg, segment),
+        items.uid_item(items.SOURCE_SERIES, sample.planes[0].source.series_uid),
+    ]
+    if sample.kind is not SampleKind.VOLUME:
+        children += [
+            items.polyline_item(IMAGE_REGION, contour, sample.planes[plane].source)
+            for plane, contour in outline(mask).contours
+        ]
+    children.append(_size_item(mask_size(mask, sample)))
+    return items.container(items.MEASUREMENT_GROUP, [*children, *_evidence(finding)], template="1411")
+
+
+def _evidence(finding: Finding) -> list[Dataset]:
+    """How sure the model is and how many objects it counted."""
+    numbers = [items.number_item(items.CERTAINTY, 100.0 * finding.presence, "%")]
+    if finding.target.countable and finding.instances:
+        numbers.append(items.number_item(items.OCCURRENCES, len(finding.instances), "{counts}"))
+    return list(numbers)
+
+
+def _size_item(size: Size) -> Dataset:
+    name: Concept = items.VOLUME if size.is_volume else items.AREA
+    return items.number_item(name, size.value, size.unit)
