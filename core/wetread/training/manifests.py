@@ -122,7 +122,7 @@ class Entry:
             ValueError: a whole volume or a DICOM series; use `load_volume` or `imaging.load_sample`.
         """
         if self.kind is EntryKind.PICTURE:
-            return self._load_picture()
+            return self.load_truth(read_picture(self.file))
         if self.kind is EntryKind.DICOM or self.slice_index is None:
             raise ValueError(f"{self.id} is a whole {self.kind}; load it with load_volume or imaging.load_sample.")
         volume = self.load_volume()
@@ -139,8 +139,12 @@ class Entry:
         names = self.label_names or (tuple((1, label) for label in labels) if len(labels) == 1 else ())
         return read_volume(str(self.file), str(self.folder / self.seg) if self.seg else "", names, self.modality)
 
-    def _load_picture(self) -> Example:
-        picture = read_picture(self.file)
+    def load_truth(self, picture: NDArray[np.uint8]) -> Example:
+        """The truth of a single picture that was read elsewhere (rows, columns, 3): a DICOM image, for example.
+
+        Raises:
+            RefusedInput: a mask of another size than the picture.
+        """
         masks: dict[str, NDArray[np.bool_]] = {}
         boxes: dict[str, tuple[Corners, ...]] = {}
         instances: dict[str, tuple[Corners, ...]] = {}

@@ -1,0 +1,271 @@
+"""Supervised training of backbone and head together: the words by cross-entropy, the pixels by the head's losses.
+
+Loss (docs/architecture.md; weights of BCE, Dice as LISA, boxes as BiomedParse's configuration):
+CE + sum over rounds of w_r (2 BCE + 0.5 Dice) + 5 L1 + 2 GIoU of the box + 0.5 BCE of the presence. The last round is
+judged on the fine mask, earlier rounds on their coarse one. A run is resumable: weights, optimiser and the lessons'
+generator are saved together, and a resumed run goes on with the same lessons.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from wetread.findings import BoxFrame
+from wetread.model.backbone import normalise, prompt_ids, seg_id, small_config
+from wetread.model.checkpoint import save_model
+from wetread.model.grounded import GroundedModel, Sequences, pad_sequences
+from wetread.model.grounding import GroundingHead, GroundingSize
+from wetread.model.prompts import FIND_ALL, segment_question, user_text
+from wetread.model.tokenizer import SEG_TOKEN, TURN_END, train_tokenizer
+from wetread.terminology import TARGETS, Modality
+from wetread.training.lessons import SIDE, UNKNOWN_LABELS, Lesson, Lessons, abstaining_answer
+from wetread.training.recipe import Recipe, read_recipe
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from transformers import PreTrainedTokenizerFast
+
+STATE_FILE, METRICS_FILE, MODEL_FOLDER = "state.pt", "metrics.jsonl", "model"
+ROUND_WEIGHT = 0.3
+CORPUS_LESSONS = 1500
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Tensors of B lessons with up to K masks each.
+
+    Args:
+        pictures: (B, 3, 256, 256) normalised.
+        sequences: prompt and answer tokens.
+        words: (B, S) bool, True on the answer tokens whose cross-entropy counts.
+        masks: (B, K, 128, 128) soft truth.
+        boxes: (B, K, 4) centre x, centre y, width, height, 0 to 1.
+        shown: (B, K) bool, the target is in the picture.
+    """
+
+    pictures: Tensor
+    sequences: Sequences
+    words: Tensor
+    masks: Tensor
+    boxes: Tensor
+    shown: Tensor
+
+
+def train(config: Path, report: Callable[[str], None] = print, steps: int | None = None) -> Path:
+    """Run or resume a recipe and return the folder of the finished model.
+
+    Args:
+        config: recipe file.
+        report: takes a line of progress.
+        steps: stop after this many steps in all, before the recipe's end (for pieces of a long run).
+    """
+    recipe = read_recipe(config)
+    recipe.output.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(recipe.seed)
+    report(f"loading {len(recipe.sets)} sets from {recipe.data}")
+    lessons = Lessons(recipe.data, list(recipe.sets), recipe.drawn_cells, recipe.drawn_uncovered, SEG_TOKEN,
+                      recipe.seed)  # fmt: skip
+    report(f"examples: {lessons.counts()}")
+    tokenizer = train_tokenizer(_corpus(lessons), recipe.vocabulary)
+    model = build_model(recipe, tokenizer)
+    report(f"{count_parameters(model) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
+    optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98))
+    first = _resume(recipe, model, optimiser, lessons)
+    last = min(steps or recipe.steps, recipe.steps)
+    model.train()
+    began = time.monotonic()
+    for step in range(first, last):
+        for group in optimiser.param_groups:
+            group["lr"] = recipe.learning_rate * schedule(step, recipe)
+        parts = train_step(model, optimiser, make_batch([lessons.draw() for _ in range(recipe.batch)], tokenizer))
+        with (recipe.output / METRICS_FILE).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"step": step + 1} | parts) + "\n")
+        if (step + 1) % 20 == 0 or step + 1 == last:
+            left = (time.monotonic() - began) / (step + 1 - first) * (last - step - 1)
+            said = " ".join(f"{name} {value:.3f}" for name, value in parts.items())
+            report(f"step {step + 1}/{last}  {said}  {left / 60:.1f} min left")
+        if (step + 1) % recipe.save_every == 0 or step + 1 == last:
+            _save(recipe, model, tokenizer, optimiser, lessons, step + 1)
+    return recipe.output / MODEL_FOLDER
+
+
+def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GroundedModel:
+    """A freshly initialised model of the recipe's size."""
+    from transformers import Qwen3VLForConditionalGeneration
+
+    config = small_config(tokenizer, recipe.backbone)
+    config._attn_implementation = "sdpa"
+    size = GroundingSize(language=recipe.backbone.text_width,
+                         **{k: tuple(v) if isinstance(v, list) else v for k, v in recipe.head.items()})  # fmt: skip
+    return GroundedModel(Qwen3VLForConditionalGeneration(config), GroundingHead(size))
+
+
+def count_parameters(model: torch.nn.Module) -> int:
+    """Number of parameters, shared ones once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def schedule(step: int, recipe: Recipe) -> float:
+    """Linear warm-up, then cosine to 2 % of the peak."""
+    if step < recipe.warmup_steps:
+        return (step + 1) / recipe.warmup_steps
+    done = (step - recipe.warmup_steps) / max(recipe.steps - recipe.warmup_steps, 1)
+    return 0.02 + 0.98 * 0.5 * (1 + math.cos(math.pi * min(done, 1.0)))
+
+
+def make_batch(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, visual_tokens: int = 64) -> Batch:
+    """Lessons to tensors."""
+    rows, starts = [], []
+    for lesson in lessons:
+        prompt = prompt_ids(tokenizer, user_text(lesson.modality, lesson.question), visual_tokens)
+        answer = tokenizer(lesson.answer + TURN_END, add_special_tokens=False)["input_ids"]
+        rows.append(prompt + list(answer))
+        starts.append(len(prompt))
+    sequences = pad_sequences(rows, starts, seg_id(tokenizer), int(tokenizer.pad_token_id))
+    count, most = sequences.seg_present.shape
+    masks, boxes = torch.zeros(count, most, SIDE, SIDE), torch.zeros(count, most, 4)
+    shown = torch.zeros(count, most, dtype=torch.bool)
+    for i, lesson in enumerate(lessons):
+        for k, mask in enumerate(lesson.masks):
+            masks[i, k] = torch.from_numpy(mask)
+            shown[i, k] = bool(mask.any())
+            boxes[i, k] = torch.tensor(_centre_box(mask))
+    positions = torch.arange(sequences.ids.shape[1])[None]
+    words = sequences.present & (positions >= sequences.answer_start[:, None])
+    words &= torch.tensor([lesson.teaches_words for lesson in lessons])[:, None]
+    pictures = normalise(np.stack([lesson.picture for lesson in lessons]))
+    return Batch(pictures, sequences, words, functional.avg_pool2d(masks, 2), boxes, shown)
+
+
+def train_step(model: GroundedModel, optimiser: torch.optim.Optimizer, batch: Batch) -> dict[str, float]:
+    """One optimiser step; the parts of the loss as numbers."""
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoded, grid = model.encode(batch.pictures)
+        hidden = model.hidden_states(batch.sequences, encoded, grid)
+        logits = model.backbone.lm_head(hidden[:, :-1][batch.words[:, 1:]])
+        grounding = model.ground(batch.pictures, batch.sequences, encoded, grid, hidden)
+    parts = {"ce": functional.cross_entropy(logits.float(), batch.sequences.ids[:, 1:][batch.words[:, 1:]])}
+    asked = batch.sequences.seg_present
+    if asked.any():
+        parts |= grounding_losses(grounding, batch, asked)
+    loss = sum(parts.values(), start=torch.zeros(()))
+    optimiser.zero_grad(set_to_none=True)
+    loss.backward()
+    torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+    optimiser.step()
+    return {name: float(value.detach()) for name, value in parts.items()}
+
+
+def grounding_losses(grounding: Any, batch: Batch, asked: Tensor) -> dict[str, Tensor]:
+    """Mask, box and presence losses over the `<seg>` tokens that are there, already weighted."""
+    truth, shown = batch.masks[asked], batch.shown[asked]
+    mask = mask_loss(grounding.mask_logits[asked].float(), truth)
+    small = functional.adaptive_avg_pool2d(truth, grounding.coarse_logits[0].shape[-2:])
+    for coarse in grounding.coarse_logits:
+        mask = mask + ROUND_WEIGHT * mask_loss(coarse[asked].float(), small)
+    losses = {"mask": mask}
+    boxes, presence = torch.zeros(()), torch.zeros(())
+    for box, logit in zip(grounding.boxes, grounding.presence_logits, strict=True):
+        presence = presence + 0.5 * functional.binary_cross_entropy_with_logits(logit[asked].float(), shown.float())
+        if shown.any():
+            boxes = boxes + ROUND_WEIGHT * box_loss(box[asked][shown].float(), batch.boxes[asked][shown])
+    return losses | {"box": boxes, "presence": presence}
+
+
+def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
+    """2 BCE + 0.5 Dice of (N, H, W) logits against soft truth; an empty truth counts in the BCE only."""
+    bce = functional.binary_cross_entropy_with_logits(logits, truth)
+    probability = logits.sigmoid()
+    overlap = (probability * truth).sum((1, 2))
+    dice = 1 - (2 * overlap + 1) / (probability.square().sum((1, 2)) + truth.square().sum((1, 2)) + 1)
+    there = truth.sum((1, 2)) > 0
+    return 2 * bce + 0.5 * (dice * there).sum() / there.sum().clamp(min=1)
+
+
+def box_loss(predicted: Tensor, truth: Tensor) -> Tensor:
+    """5 L1 + 2 (1 - GIoU) of (N, 4) boxes given as centre and size (Rezatofighi et al., CVPR 2019)."""
+    p_low, p_high = predicted[:, :2] - predicted[:, 2:] / 2, predicted[:, :2] + predicted[:, 2:] / 2
+    t_low, t_high = truth[:, :2] - truth[:, 2:] / 2, truth[:, :2] + truth[:, 2:] / 2
+    inside = (torch.minimum(p_high, t_high) - torch.maximum(p_low, t_low)).clamp(min=0).prod(1)
+    union = predicted[:, 2:].prod(1) + truth[:, 2:].prod(1) - inside
+    hull = (torch.maximum(p_high, t_high) - torch.minimum(p_low, t_low)).prod(1)
+    giou = inside / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
+    return 5 * functional.l1_loss(predicted, truth) + 2 * (1 - giou).mean()
+
+
+def _centre_box(mask: np.ndarray) -> tuple[float, float, float, float]:
+    if not mask.any():
+        return (0.5, 0.5, 1.0, 1.0)
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    top, bottom, left, right = rows[0] / SIDE, (rows[-1] + 1) / SIDE, columns[0] / SIDE, (columns[-1] + 1) / SIDE
+    return ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+
+
+def _corpus(lessons: Lessons) -> list[str]:
+    """Texts for the tokenizer: every question and many answers, from the same seeded source."""
+    state = lessons.state()
+    drawn = [lessons.draw() for _ in range(CORPUS_LESSONS)]
+    lessons.restore(state)
+    texts = [lesson.answer.replace(SEG_TOKEN, "") for lesson in drawn]
+    texts += [abstaining_answer(modality, label) for modality in Modality for label in (None, *UNKNOWN_LABELS)]
+    names = [target.label for target in TARGETS] + list(UNKNOWN_LABELS)
+    return texts + [user_text(m, q) for m in Modality for q in (FIND_ALL, *map(segment_question, names))]
+
+
+def _groups(model: GroundedModel, decay: float) -> list[dict[str, Any]]:
+    matrices = [p for p in model.parameters() if p.ndim >= 2]
+    return [{"params": matrices, "weight_decay": decay},
+            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0}]  # fmt: skip
+
+
+def _statement(recipe: Recipe, step: int) -> dict[str, Any]:
+    labels = list(dict.fromkeys(label for item in recipe.sets for label in item.labels))
+    return {
+        "name": recipe.name,
+        "version": recipe.version,
+        "family": "qwen3_vl",
+        "box_frame": BoxFrame.MODEL.value,
+        "side": SIDE,
+        "modalities": [m.value for m in (Modality.PATHOLOGY, Modality.MICROSCOPY, Modality.MR, Modality.CT)],
+        "labels": labels,
+        "licence": "CC-BY-SA-4.0",
+        "training_data": [item.folder for item in recipe.sets] + ["drawn phantoms"],
+        "metrics": {"steps": step, "seed": recipe.seed},
+        "head": recipe.head,
+    }
+
+
+def _save(
+    recipe: Recipe, model: GroundedModel, tokenizer: PreTrainedTokenizerFast, optimiser: torch.optim.Optimizer,
+    lessons: Lessons, step: int,
+) -> None:  # fmt: skip
+    save_model(model, tokenizer, _statement(recipe, step), recipe.output / MODEL_FOLDER)
+    state = {"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
+             "lessons": json.dumps(lessons.state())}  # fmt: skip
+    part = recipe.output / (STATE_FILE + ".part")
+    torch.save(state, part)
+    part.replace(recipe.output / STATE_FILE)
+    (recipe.output / "recipe.json").write_text(json.dumps(recipe.as_dict(), indent=2, default=list) + "\n")
+
+
+def _resume(recipe: Recipe, model: GroundedModel, optimiser: torch.optim.Optimizer, lessons: Lessons) -> int:
+    """Load the last checkpoint of the run folder; the step to go on with."""
+    path = recipe.output / STATE_FILE
+    if not path.is_file():
+        return 0
+    state = torch.load(path, weights_only=True)
+    model.load_state_dict(state["model"])
+    optimiser.load_state_dict(state["optimiser"])
+    lessons.restore(json.loads(state["lessons"]))
+    return int(state["step"])
