@@ -1,0 +1,241 @@
+"""`wetread evaluate`: a labelled folder through the same reader that a user gets, measured and reported.
+
+Each item becomes a Sample through `wetread.imaging` and is read once for each label that the folder marks and the
+terminology knows, with the plain question a person would ask; findings are compared with the truth at the original
+resolution. A label that an item does not list is taken as absent there. Nothing is tuned on the way: no threshold is
+searched, no item is dropped for a bad score, and what could not be measured is listed with its reason.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+import time
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+
+from wetread import __version__
+from wetread.errors import RefusedInput
+from wetread.evaluation.bootstrap import RESAMPLES, SEED
+from wetread.evaluation.report import DEFINITIONS, markdown
+from wetread.evaluation.scores import Answer, Score, score, summarise
+from wetread.evaluation.truths import load_case
+from wetread.terminology import find_target
+from wetread.training import manifests
+from wetread.training.manifests import Entry, EntryKind, Manifest, Part, read_manifest
+
+if TYPE_CHECKING:
+    from wetread.findings import Read
+    from wetread.imaging.sample import Sample
+
+
+class Reads(Protocol):
+    """What evaluation needs of a reader; `wetread.reading.Reader` has it."""
+
+    @property
+    def info(self) -> Any:
+        """Name, version and labels of the model."""
+        ...
+
+    def read(self, sample: Sample, question: str | None = None) -> Read:
+        """Read one sample."""
+        ...
+
+
+def evaluate(
+    *,
+    data_dir: str | Path,
+    model: str = "wetread-mini",
+    json_path: str | Path | None = None,
+    split: Part = "all",
+    limit: int | None = None,
+    progress: bool = True,
+    show: bool = True,
+    reader: Reads | None = None,
+) -> dict[str, Any]:
+    """Read every item of a labelled folder and measure the findings.
+
+    Args:
+        data_dir: folder with `manifest.jsonl`.
+        model: name or folder of the model; not used where `reader` is given.
+        json_path: where the report is written; nothing is written where it is None.
+        split: "train", "holdout" (a fifth of the groups, see `manifests.is_holdout`) or "all".
+        limit: at most so many items, the same ones every time (in the order of the SHA-256 of their ids).
+        progress: show a progress bar on standard error.
+        show: print the Markdown table on standard output.
+        reader: an already loaded reader.
+
+    Returns:
+        The report: `labels` -> label -> figures with intervals, and what was left out.
+
+    Raises:
+        RefusedInput: no usable item, no label that Wetread can name, or a report that cannot be written.
+    """
+    if limit is not None and limit < 1:
+        raise RefusedInput(f"limit of {limit}", "--limit", "give a positive number")
+    target_file = _writable(json_path)
+    manifest = read_manifest(data_dir)
+    entries = _chosen(manifest, split, limit)
+    asked, skipped = _labels(manifest)
+    if not asked:
+        named = ", ".join(manifest.labels) or "none"
+        raise RefusedInput(f"no label that can be asked for (the folder has: {named})", manifest.folder,
+                           "use labels or synonyms of wetread.terminology")  # fmt: skip
+    if reader is None:
+        from wetread.reading import Reader
+
+        reader = Reader(model)
+    scores, refused, reads = _run(reader, entries, asked, _labels_in_masks(manifest), progress)
+    report = _report(manifest, split, limit, entries, skipped, scores, refused, reads, reader)
+    if target_file is not None:
+        _write(target_file, report)
+    if show:
+        sys.stdout.write(markdown(report) + "\n")
+    return report
+
+
+def question_for(label: str) -> str:
+    """The question evaluation asks, the one of the training prompts and of the viewers."""
+    return f"Please segment {label} in the given image."
+
+
+def answer_of(read: Read, label: str, seconds: float) -> Answer:
+    """What a read says about one label; several findings of it are taken together."""
+    found = [f for f in read.findings if f.label == label]
+    if not found:
+        return Answer(abstained=read.abstention is not None, seconds=seconds)
+    masks = [f.mask.dense() for f in found if f.mask is not None]
+    first = max(found, key=lambda f: f.presence)
+    objects = [b for f in found for b in (f.instances or ((f.box,) if f.box is not None else ()))]
+    return Answer(
+        mask=np.logical_or.reduce(masks) if masks else None,
+        box=None if first.box is None else first.box.corners,
+        plane=first.plane,
+        objects=tuple(box.corners for box in objects),
+        presence=first.presence,
+        abstained=read.abstention is not None,
+        seconds=seconds,
+    )
+
+
+def _run(
+    reader: Reads, entries: Sequence[Entry], asked: Sequence[str], in_masks: set[str], progress: bool
+) -> tuple[list[Score], list[dict[str, str]], list[Read]]:
+    from tqdm import tqdm
+
+    scores: list[Score] = []
+    refused: list[dict[str, str]] = []
+    reads: list[Read] = []
+    with tqdm(total=len(entries) * len(asked), unit="read", disable=not progress, file=sys.stderr) as bar:
+        for entry in entries:
+            try:
+                case = load_case(entry)
+                for label in asked:
+                    begun = time.perf_counter()
+                    read = reader.read(case.sample, question_for(label))
+                    seconds = time.perf_counter() - begun
+                    truth = case.truth(label, in_masks=label in in_masks)
+                    scores.append(score(entry.id, entry.group, label, truth, answer_of(read, label, seconds)))
+                    reads.append(read)
+                    bar.update()
+            except RefusedInput as error:
+                refused.append({"item": entry.id, "reason": str(error)})
+    return scores, refused, reads
+
+
+def _chosen(manifest: Manifest, part: Part, limit: int | None) -> list[Entry]:
+    if part not in ("train", "holdout", "all"):
+        raise RefusedInput(f"split {part!r}", "--split", "use train, holdout or all")
+    entries = manifests.split(manifest.entries, part)
+    if not entries:
+        raise RefusedInput(f"no item in the {part} part", manifest.folder, "use --split all")
+    if limit is not None:
+        entries = sorted(entries, key=lambda e: hashlib.sha256(e.id.encode()).digest())[:limit]
+    return entries
+
+
+def _labels(manifest: Manifest) -> tuple[list[str], dict[str, str]]:
+    """Labels to ask for, and the others with the reason why not."""
+    asked = [label for label in manifest.labels if find_target(label) is not None]
+    without = "Wetread's terminology has no such target, so no question names it"
+    return asked, {label: without for label in manifest.labels if label not in asked}
+
+
+def _labels_in_masks(manifest: Manifest) -> set[str]:
+    """Labels that at least one item marks with a mask."""
+    drawn = {m.label for e in manifest.entries for m in e.masks}
+    return drawn | {name for e in manifest.entries if e.kind is EntryKind.VOLUME for name in e.labels}
+
+
+def _report(
+    manifest: Manifest,
+    part: Part,
+    limit: int | None,
+    entries: Sequence[Entry],
+    skipped: dict[str, str],
+    scores: Sequence[Score],
+    refused: list[dict[str, str]],
+    reads: Sequence[Read],
+    reader: Reads,
+) -> dict[str, Any]:
+    by_label: defaultdict[str, list[Score]] = defaultdict(list)
+    for one in scores:
+        by_label[one.label].append(one)
+    seconds = [s.seconds for s in scores]
+    return {
+        "wetread": __version__,
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        "model": _model(reader, reads),
+        "data": {
+            "folder": manifest.folder.resolve().name,
+            "manifest_sha256": hashlib.sha256((manifest.folder / "manifest.jsonl").read_bytes()).hexdigest(),
+            "split": part,
+            "limit": limit,
+            "items": len(entries),
+            "groups": len({e.group for e in entries}),
+            "problems": list(manifest.problems),
+        },
+        "labels": {label: summarise(by_label[label]) for label in sorted(by_label)},
+        "reads": len(scores),
+        "abstentions": dict(Counter(read.abstention for read in reads if read.abstention is not None)),
+        "seconds": {"total": round(sum(seconds), 2), "median_read": round(float(np.median(seconds)), 3)}
+        if seconds else None,
+        "skipped_labels": skipped,
+        "refused_items": refused,
+        "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "group", "level": 0.95},
+        "definitions": DEFINITIONS,
+        "scores": [one.as_dict() for one in scores],
+    }  # fmt: skip
+
+
+def _model(reader: Reads, reads: Sequence[Read]) -> dict[str, Any]:
+    """Who read: from the reads themselves where there are any, so that the weights are named."""
+    if not reads:
+        return {"name": str(reader.info.name), "version": str(reader.info.version)}
+    who = reads[0].provenance
+    return {"name": who.model, "version": who.model_version, "weights_sha256": who.weights_sha256,
+            "device_uid": who.device_uid, "seed": who.seed}  # fmt: skip
+
+
+def _writable(json_path: str | Path | None) -> Path | None:
+    """The report's path, refused before an hour of reading rather than after it."""
+    if json_path is None:
+        return None
+    path = Path(json_path)
+    if path.is_dir() or not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
+        raise RefusedInput("a report cannot be written there", path, "give a file in a folder that exists")
+    return path
+
+
+def _write(path: Path, report: dict[str, Any]) -> None:
+    """All or nothing: a reader of the file never sees half a report."""
+    part = path.with_name(f".{path.name}.part")
+    part.write_text(json.dumps(report, indent=1, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+    part.replace(path)
