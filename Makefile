@@ -63,6 +63,7 @@ test-debian: install-dev
 lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	cd monailabel_app && MYPYPATH=../core '$(abspath $(BIN))/mypy' --config-file ../pyproject.toml -p lib -m main
 
 clean:
 	rm -rf '$(VENV)' .pytest_cache .ruff_cache .mypy_cache .hypothesis

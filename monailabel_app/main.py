@@ -11,6 +11,7 @@ import logging
 import shutil
 import sys
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
@@ -59,9 +60,9 @@ class WetreadApp(MONAILabelApp):
             admit(request.get("image"), self._image_folders())
             return super().infer(request, datastore)
         except ForbiddenImage as error:
-            raise HTTPException(403, str(error)) from error
+            raise HTTPException(403, _public(error)) from error
         except RefusedInput as error:
-            raise HTTPException(422, str(error)) from error
+            raise HTTPException(422, _public(error)) from error
 
     def on_init_complete(self) -> None:
         """Say what an administrator must know."""
@@ -77,6 +78,11 @@ class WetreadApp(MONAILabelApp):
         """Stock MONAI Label fetches a program from GitHub here; dcmqi comes from PyPI, or not at all."""
         if shutil.which("itkimage2segimage") is None:
             logger.warning("itkimage2segimage is not on the PATH: output=dicom_seg will fail; pip install dcmqi")
+
+
+def _public(error: RefusedInput) -> str:
+    """A refusal for a client: without the folders of this machine."""
+    return f"{error.what} ({Path(error.where).name}): {error.remedy}"
 
 
 def _listens_on_loopback(arguments: list[str]) -> bool:

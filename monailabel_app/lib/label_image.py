@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from wetread.findings import Mask, Read
     from wetread.imaging.sample import Sample
 
-GRID_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".jpg", ".jpeg", ".tif", ".tiff")
+GRID_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
 """Files whose own voxel grid the label takes over; for DICOM the grid comes from the Sample."""
 
 _TOLERANCE = 0.05

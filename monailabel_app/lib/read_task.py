@@ -17,7 +17,6 @@ from monailabel.interfaces.tasks.infer_v2 import InferTask
 
 from lib.label_image import label_image
 from wetread.errors import RefusedInput
-from wetread.terminology import Modality
 
 if TYPE_CHECKING:
     from wetread.reading import Reader
@@ -68,13 +67,13 @@ class ReadTask(InferTask):
         from wetread.reporting import read_document
 
         suffix = _choice(request, "result_extension", LABEL_SUFFIXES) or LABEL_SUFFIXES[0]
-        modality = _choice(request, "modality", tuple(Modality)) or self.config()["modality"]
+        modality = str(request.get("modality") or self.config()["modality"]) or None
         image = Path(request["image"])
         if not request["image"] or not image.exists():
             raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
         question = str(request.get("question") or "") or None
-        datasets = open_series(_dicom_of(image), Modality(modality) if modality else None)
-        outcome = read_series(datasets, question, self.reader, None, None)
+        datasets = open_series(_dicom_of(image), modality)
+        outcome = read_series(datasets, question, reader=self.reader)
 
         labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
         with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:
