@@ -1,7 +1,7 @@
-"""The answer format of QoQ-Med, written and read in one place.
+r"""The answer format of QoQ-Med, written and read in one place.
 
 ``<think> reasoning </think>``, then the objects as JSON in a ```` ```json ```` fence with ``bbox_2d`` (corners) and
-``label``, then the diagnosis in ``\\boxed{}`` (DDVD233/QoQ_Med @97f7f3d, examples/format_prompt/medical_format.jinja;
+``label``, then the diagnosis in ``\boxed{}`` (DDVD233/QoQ_Med @97f7f3d, examples/format_prompt/medical_format.jinja;
 MIT). `<seg>` follows each object; it is a special token and is gone from decoded text. The parser takes what real
 models write (a missing fence, a dict for a list, reversed corners) and says what it could not take.
 """
@@ -45,12 +45,12 @@ class Answer:
 
 
 def write_answer(reasoning: str, objects: tuple[AnswerObject, ...], diagnoses: tuple[str, ...], mark: str = "") -> str:
-    """The answer as text.
+    r"""The answer as text.
 
     Args:
         reasoning: goes between the think tags.
         objects: boxes in the model's 0-1000 frame, rounded to whole numbers.
-        diagnoses: joined by ", " inside ``\\boxed{}``.
+        diagnoses: joined by ", " inside ``\boxed{}``.
         mark: written after each object (the `<seg>` token in training, nothing for people).
     """
     items = []
@@ -80,7 +80,7 @@ def parse_answer(text: str, frame: BoxFrame = BoxFrame.MODEL) -> Answer:
 
 
 def _last_boxed(text: str) -> str | None:
-    """Content of the last ``\\boxed{…}`` with matching braces."""
+    r"""Content of the last ``\boxed{…}`` with matching braces."""
     start = text.rfind("\\boxed{")
     if start < 0:
         return None

@@ -127,7 +127,7 @@ def head_size(info: dict[str, Any], language: int) -> GroundingSize:
     """The head's size from `wetread.json` and the backbone's width."""
     from wetread.model.grounding import GroundingSize
 
-    given = {key: tuple(value) if isinstance(value, list) else value for key, value in info.items()}
+    given: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in info.items()}
     return GroundingSize(language=language, **given)
 
 

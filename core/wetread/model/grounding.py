@@ -198,7 +198,7 @@ class GroundingHead(nn.Module):
         return Grounding(mask + up, tuple(coarse), tuple(boxes), tuple(presences))
 
     def _pixels(self, detail: Tensor, vision: Tensor) -> Tensor:
-        """Loop features (B, N, d): the backbone's visual tokens brought to stride 16, plus the branch's coarsest map."""
+        """Loop features (B, N, d): the backbone's visual tokens at stride 16 plus the branch's coarsest map."""
         seen = self.pixel_from_vision(vision).permute(0, 3, 1, 2)
         seen = functional.interpolate(seen, size=detail.shape[-2:], mode="bilinear", align_corners=False)
         return self.pixel_norm((seen + self.pixel_from_detail(detail)).flatten(2).transpose(1, 2))

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wetread.findings import Box, BoxFrame, Mask
+from wetread.findings import BoxFrame, Mask
 from wetread.geometry import Resize
 from wetread.model.answers import ABSTAINED, NOTHING_FOUND, AnswerObject, write_answer
 from wetread.model.prompts import FIND_ALL, asked_label, segment_question
@@ -125,6 +125,7 @@ class Lessons:
         return Lesson(_jittered(picture, self._rng), modality, question, abstaining_answer(modality, None), ())
 
     def _from_drawn(self) -> Lesson:
+        labels: tuple[str, ...]
         if self._rng.random() < 0.6:
             picture, masks = phantoms.drawn_nuclei(self._rng)
             modality, labels = Modality.PATHOLOGY, ("nuclei",)

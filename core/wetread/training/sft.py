@@ -22,9 +22,9 @@ from torch.nn import functional
 
 from wetread.findings import BoxFrame
 from wetread.model.backbone import normalise, prompt_ids, seg_id, small_config
-from wetread.model.checkpoint import save_model
+from wetread.model.checkpoint import head_size, save_model
 from wetread.model.grounded import GroundedModel, Sequences, pad_sequences
-from wetread.model.grounding import GroundingHead, GroundingSize
+from wetread.model.grounding import GroundingHead
 from wetread.model.prompts import FIND_ALL, segment_question, user_text
 from wetread.model.tokenizer import SEG_TOKEN, TURN_END, train_tokenizer
 from wetread.terminology import TARGETS, Modality
@@ -106,8 +106,7 @@ def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GroundedM
 
     config = small_config(tokenizer, recipe.backbone)
     config._attn_implementation = "sdpa"
-    size = GroundingSize(language=recipe.backbone.text_width,
-                         **{k: tuple(v) if isinstance(v, list) else v for k, v in recipe.head.items()})  # fmt: skip
+    size = head_size(recipe.head, recipe.backbone.text_width)
     return GroundedModel(Qwen3VLForConditionalGeneration(config), GroundingHead(size))
 
 

@@ -94,7 +94,7 @@ def slice_count(path: Path) -> int:
     if path.suffix.lower() == ".npz":
         with np.load(path, allow_pickle=False) as arrays:
             return int(arrays["imgs"].shape[0])
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     reader = sitk.ImageFileReader()
     reader.SetFileName(str(path))
@@ -133,7 +133,7 @@ def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.uint
 def _read_itk(
     path: str,
 ) -> tuple[NDArray[Any], tuple[float, float, float], tuple[float, float, float], tuple[float, ...]]:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     try:
         image = sitk.ReadImage(path)

@@ -1,0 +1,288 @@
+"""Reader: the one way from a Sample and a question to a Read.
+
+The model writes its answer about one plane (of a volume: the first of a few candidates on which it finds something),
+and that answer is grounded on every plane by one prefill each. The reported box is the mask's; the box the language
+model wrote is kept beside it. A modality that the model was not trained on is abstained on, in the model's own words;
+should the network answer all the same, its findings are set aside and the read says so.
+"""
+
+from __future__ import annotations
+
+import time
+import uuid
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wetread import __version__
+from wetread.errors import ReadCancelled
+from wetread.findings import Box, BoxFrame, Finding, Mask, Provenance, Read
+from wetread.geometry import Resize, clip_to_image
+from wetread.model.answers import Answer, parse_answer
+from wetread.model.checkpoint import ModelInfo, read_info
+from wetread.model.prompts import FIND_ALL, user_text
+from wetread.regions.description import component_boxes, measure, sentence
+from wetread.terminology import find_target
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from numpy.typing import NDArray
+
+    from wetread.imaging.sample import Sample
+    from wetread.reading.engine import Encoded, Grounded, InProcessEngine, Written
+    from wetread.terminology import Target
+
+CANDIDATE_PLANES = 5
+PLANES_AT_ONCE = 8
+LEAST_PRESENCE = 0.5
+LEAST_INSTANCE_SHARE = 2e-4
+_NAMESPACE = uuid.UUID("0d6c6c0e-3f0b-5f2c-8a9d-7a6f1f5b9f42")
+
+
+@dataclass(frozen=True, slots=True)
+class ReadEvent:
+    """Something that happened while a read was made.
+
+    Args:
+        stage: "loading", "looking", "writing", "grounding" or "done".
+        progress: 0 to 1 over the whole read.
+        text: the new piece of the answer in "writing", else a remark or "".
+    """
+
+    stage: str
+    progress: float
+    text: str = ""
+
+
+class Reader:
+    """Reads Samples with one model. Weights load at the first read; one read at a time for each Reader.
+
+    Args:
+        model: a shipped model's name or a model folder.
+        seed: kept in the provenance; decoding is greedy, so equal input gives an equal read.
+    """
+
+    def __init__(self, model: str | Path = "wetread-mini", seed: int = 0) -> None:
+        self.info: ModelInfo = read_info(model)
+        self.seed = seed
+        self._engine: InProcessEngine | None = None
+
+    @property
+    def engine(self) -> InProcessEngine:
+        """The engine; torch is imported when it is first asked for."""
+        if self._engine is None:
+            from wetread.reading.engine import InProcessEngine
+
+            self._engine = InProcessEngine(self.info)
+        return self._engine
+
+    def read(
+        self,
+        sample: Sample,
+        question: str | None = None,
+        *,
+        on_event: Callable[[ReadEvent], None] | None = None,
+        cancel: threading.Event | None = None,
+    ) -> Read:
+        """Read a Sample.
+
+        Args:
+            sample: what to look at.
+            question: "Please segment liver in the given image." or free words; all targets when None.
+            on_event: progress and the answer as it is written.
+            cancel: set it to stop; checked at every token and every group of planes.
+
+        Raises:
+            ReadCancelled: `cancel` was set.
+            ModelUnavailable: the weights do not load.
+        """
+        tell = on_event or (lambda event: None)
+        began = time.monotonic()
+        asked = (question or "").strip() or FIND_ALL
+        tell(ReadEvent("looking" if self.engine.is_loaded else "loading", 0.0))
+        self.engine.load()
+        written, answer, tries = self._write(sample, asked, tell, cancel)
+        remarks = [*sample.remarks, *answer.defects]
+        if not written.finished:
+            remarks.append("the answer ran into its length limit")
+        abstention = answer.reasoning if answer.abstained else None
+        if sample.modality not in self.info.modalities and abstention is None:
+            abstention = f"{self.info.name} was not trained on {sample.modality.value}; its answer was set aside."
+        findings: tuple[Finding, ...] = ()
+        if abstention is None:
+            findings, more = self._findings(sample, written, answer, tell, cancel)
+            remarks += more
+        if tries > 1:
+            remarks.append(f"the model was shown {tries} planes before it answered")
+        tell(ReadEvent("done", 1.0))
+        created = datetime.now(UTC)
+        uid = self._uid(sample, asked, created)
+        return Read(
+            uid=uid,
+            question=asked,
+            reasoning=answer.reasoning,
+            findings=tuple(replace(f, tracking_uid=_uid(uid, str(i))) for i, f in enumerate(findings)),
+            diagnoses=tuple(dict.fromkeys(f.label for f in findings)) if abstention is None else (),
+            abstention=abstention,
+            answer=written.text,
+            provenance=Provenance(
+                model=self.info.name,
+                model_version=self.info.version,
+                weights_sha256=self.info.weights_sha256,
+                device_uid=self.info.device_uid,
+                wetread_version=__version__,
+                seed=self.seed,
+                prompt_tokens=len(written.prompt),
+                answer_tokens=len(written.answer),
+                seconds=time.monotonic() - began,
+                created=created,
+            ),
+            remarks=tuple(remarks),
+        )
+
+    def _picture(self, sample: Sample, plane: int) -> NDArray[np.uint8]:
+        """A plane at the model's input size: (side, side, 3) uint8."""
+        from PIL import Image
+
+        side = self.info.side
+        picture = Image.fromarray(sample.planes[plane].picture())
+        return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
+
+    def _encode(self, sample: Sample, planes: range | list[int]) -> Encoded:
+        return self.engine.encode(np.stack([self._picture(sample, i) for i in planes]))
+
+    def _write(
+        self, sample: Sample, question: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
+    ) -> tuple[Written, Answer, int]:
+        """The answer, and on how many planes it was tried."""
+        planes = candidate_planes(len(sample.planes))
+        text = user_text(sample.modality, question)
+        for tries, plane in enumerate(planes, start=1):
+            written = self.engine.write(self._encode(sample, [plane]), text, _writing(tell, tries / len(planes)), cancel)
+            answer = parse_answer(written.text, self.info.box_frame)
+            if answer.objects or answer.abstained:
+                break
+        return written, answer, tries
+
+    def _findings(
+        self, sample: Sample, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
+        cancel: threading.Event | None,
+    ) -> tuple[tuple[Finding, ...], list[str]]:  # fmt: skip
+        """Findings with masks over all planes, and what could not be taken."""
+        named, remarks = _named(answer, sample)
+        count = self.engine.segs(written)
+        if not named or not count:
+            remarks += [f"{target.label}: no mask, the answer did not mark it" for _, target, _ in named]
+            return (), remarks
+        masks: dict[int, dict[int, NDArray[np.bool_]]] = {index: {} for index, _, _ in named}
+        presence = np.zeros((len(sample.planes), count), dtype=np.float32)
+        total = len(sample.planes)
+        for first in range(0, total, PLANES_AT_ONCE):
+            if cancel is not None and cancel.is_set():
+                raise ReadCancelled("The read was cancelled while the planes were grounded.")
+            planes = range(first, min(first + PLANES_AT_ONCE, total))
+            grounded = self.engine.ground(self._encode(sample, planes), written)
+            presence[first : planes.stop] = grounded.presence
+            for index, _, _ in named:
+                if index < count:
+                    _collect(masks[index], grounded, index, planes, sample.shape[1:])
+            tell(ReadEvent("grounding", 0.5 + 0.5 * planes.stop / total))
+        findings = []
+        for index, target, box in named:
+            mask = Mask(sample.shape, masks[index])
+            if mask.is_empty:
+                remarks.append(f"{target.label} was named but no pixel could be tied to it")
+                continue
+            findings.append(_finding(sample, target, mask, float(presence[:, index].max()), box, self._text_frame))
+        return tuple(findings), remarks
+
+    def _text_frame(self, sample: Sample) -> Resize:
+        return Resize(sample.shape[1:], (self.info.side, self.info.side))
+
+    def _uid(self, sample: Sample, question: str, created: datetime) -> str:
+        """A new UID for every read: device, pixels, question and moment."""
+        sources = ",".join(f"{p.source.sop_instance_uid}#{p.source.frame_number}" for p in sample.planes)
+        return _uid(self.info.device_uid, sources, question, str(self.seed), created.isoformat())
+
+
+def _writing(tell: Callable[[ReadEvent], None], tried: float) -> Callable[[str], None]:
+    return lambda piece: tell(ReadEvent("writing", 0.5 * tried, piece))
+
+
+def candidate_planes(count: int) -> list[int]:
+    """Planes on which the answer is tried: the middle one first, then evenly around it."""
+    if count <= CANDIDATE_PLANES:
+        order = sorted(range(count), key=lambda i: abs(i - (count - 1) / 2))
+        return order
+    shares = (0.5, 0.35, 0.65, 0.2, 0.8)
+    return list(dict.fromkeys(int(share * (count - 1) + 0.5) for share in shares))
+
+
+def _named(answer: Answer, sample: Sample) -> tuple[list[tuple[int, Target, Box | None]], list[str]]:
+    """(index of its `<seg>`, target, text box) for each object that can be coded; the first of equal labels."""
+    named: list[tuple[int, Target, Box | None]] = []
+    remarks = []
+    for index, item in enumerate(answer.objects):
+        target = find_target(item.label)
+        if target is None:
+            remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
+        elif sample.modality not in target.modalities:
+            remarks.append(f"{target.label} does not appear on {sample.modality.value}; it was left out")
+        elif target not in [t for _, t, _ in named]:
+            named.append((index, target, item.box))
+    return named, remarks
+
+
+def _collect(
+    masks: dict[int, NDArray[np.bool_]], grounded: Grounded, index: int, planes: range, size: tuple[int, int]
+) -> None:
+    """Masks of one `<seg>` at the source's resolution, on the planes where the target is present."""
+    for row, plane in enumerate(planes):
+        if grounded.presence[row, index] >= LEAST_PRESENCE:
+            marked = upscale(grounded.logits[row, index], size) > 0
+            if marked.any():
+                masks[plane] = marked
+
+
+def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """(h, w) logits to (rows, columns), bilinear on pixel edges."""
+    from PIL import Image
+
+    return np.asarray(Image.fromarray(logits).resize((size[1], size[0]), Image.Resampling.BILINEAR))
+
+
+def _finding(
+    sample: Sample, target: Target, mask: Mask, presence: float, text_box: Box | None,
+    frame: Callable[[Sample], Resize],
+) -> Finding:  # fmt: skip
+    plane = mask.key_plane
+    _, rows, columns = sample.shape
+    marked = mask.planes[plane]
+    description = sentence(target.label, measure(marked, sample.planes[plane].picture()), target.countable)
+    least = max(int(LEAST_INSTANCE_SHARE * rows * columns), 4)
+    return Finding(
+        target=target,
+        tracking_uid="",
+        presence=min(max(presence, 0.0), 1.0),
+        plane=plane,
+        box=mask.box(plane),
+        mask=mask,
+        instances=component_boxes(marked, least) if target.countable else (),
+        text_box=_in_image(text_box, frame(sample)),
+        description=description,
+    )
+
+
+def _in_image(box: Box | None, resize: Resize) -> Box | None:
+    if box is None:
+        return None
+    return clip_to_image(resize.convert(box, BoxFrame.IMAGE), *resize.image)
+
+
+def _uid(*parts: str) -> str:
+    return f"2.25.{uuid.uuid5(_NAMESPACE, '|'.join(parts)).int}"
