@@ -1,0 +1,221 @@
+"""The ``wetread`` command: arguments in, exit code out; the work is in `commands`.
+
+Exit codes: 0 done; 1 refused, with one line on the error stream that says what, where and what to do; 2 wrong usage;
+130 stopped by Ctrl-C. A traceback is shown only with ``WETREAD_DEBUG=1`` or ``--debug``. This module imports the
+standard library and the errors alone, so that ``wetread --help`` answers at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wetread import __version__
+from wetread.errors import ReadCancelled, WetreadError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+DONE, REFUSED, STOPPED = 0, 1, 130
+DEFAULT_MODEL = "wetread-mini"
+DEFAULT_PORT = 8787
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        arguments: without the program's name; those of the process by default.
+    """
+    options = build_parser().parse_args(arguments)
+    debug = options.debug or os.environ.get("WETREAD_DEBUG", "") not in ("", "0")
+    try:
+        code: int = options.run(options)
+        sys.stdout.flush()
+        return code
+    except (ReadCancelled, KeyboardInterrupt) as error:
+        return _complain(str(error) or "stopped", STOPPED)
+    except WetreadError as error:
+        if debug:
+            raise
+        return _complain(str(error), REFUSED)
+    except BrokenPipeError:
+        # The reader of our output went away (`wetread ... | head`): not an error, and nobody is left to tell.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return REFUSED
+    except Exception as error:
+        if debug:
+            raise
+        # The message of an unforeseen error may quote patient data, so only its kind is shown.
+        kind = type(error).__name__
+        return _complain(f"a defect in Wetread ({kind}): run again with --debug and report what it shows", REFUSED)
+
+
+def _complain(line: str, code: int) -> int:
+    print(f"wetread: {line}", file=sys.stderr)
+    return code
+
+
+def build_parser() -> argparse.ArgumentParser:
+    """The whole command line."""
+    parser = argparse.ArgumentParser(
+        prog="wetread",
+        description="Preliminary reads of medical images, grounded in pixels, kept as DICOM SR and SEG. "
+        "Unreviewed output of a model; not for diagnosis.",
+        epilog="Exit codes: 0 done, 1 refused (one line says what, where and what to do), 2 wrong usage.",
+    )
+    parser.add_argument("--version", action="version", version=f"wetread {__version__}")
+    parser.set_defaults(debug=False)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_evaluate, _add_train):
+        add(commands, common)
+    return parser
+
+
+_Commands = argparse._SubParsersAction
+
+
+def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "read",
+        parents=[common],
+        help="read one series: writes read.json, seg.dcm, sr.dcm and overlay.png",
+        description="Read one series and write read.json, seg.dcm, sr.dcm and overlay.png, all or none.",
+    )
+    parser.add_argument("input", metavar="INPUT", help="file, folder with one series, or STUDY_UID/SERIES_UID")
+    parser.add_argument(
+        "--out", metavar="DIR", type=Path, required=True, help="new or empty folder, or an earlier read"
+    )
+    parser.add_argument("--question", metavar="Q", help="what to ask; without it, everything the model covers")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
+    parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
+    parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
+    parser.set_defaults(run=_read)
+
+
+def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "demo",
+        parents=[common],
+        help="read real studies that the dependencies install, store the results, then serve",
+        description="Read real studies that the dependencies install, end to end, and then serve them.",
+    )
+    parser.add_argument("--archive", metavar="URL|DIR", default="demo/archive", help="default: %(default)s")
+    parser.add_argument("--out", metavar="DIR", type=Path, default=Path("demo/reads"), help="default: %(default)s")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
+    parser.add_argument("--once", action="store_true", help="leave after the reads (or DEMO_ONCE=1)")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the reads")
+    parser.set_defaults(run=_demo)
+
+
+def _add_serve(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "serve",
+        parents=[common],
+        help="serve reads over HTTP, and an archive folder over DICOMweb",
+        description="Serve reads over HTTP and, for an archive folder, DICOMweb, until Ctrl-C.",
+    )
+    parser.add_argument("--archive", metavar="URL|DIR", required=True, help="folder or DICOMweb URL")
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
+    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: %(default)s, this machine only")
+    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
+    parser.set_defaults(run=_serve)
+
+
+def _add_verify(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "verify",
+        parents=[common],
+        help="check SEG and SR files for what they must say; exits 1 with a line per defect",
+        description="Check what SEG and SR files say, against each other and the source; a line per defect.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="SEG and SR files that belong together")
+    parser.add_argument("--source", metavar="DIR", type=Path, help="file or folder with the images they refer to")
+    parser.set_defaults(run=_verify)
+
+
+def _add_evaluate(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "evaluate",
+        parents=[common],
+        help="measure a model on a labelled folder: Dice, box IoU, AP50, F1 with intervals",
+        description="Measure a model on a folder with a manifest.jsonl: Dice, box IoU, AP50 and F1 per label.",
+    )
+    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
+    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder with a manifest.jsonl")
+    parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here as well")
+    parser.add_argument(
+        "--split", choices=("all", "train", "holdout"), default="all", help="part of the groups; default: %(default)s"
+    )
+    parser.add_argument("--limit", type=int, metavar="N", help="at most so many items, the same ones every time")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only the figures")
+    parser.set_defaults(run=_evaluate)
+
+
+def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "train", help="train a model from a recipe", description="Train a model from a recipe; resumable."
+    )
+    kinds = parser.add_subparsers(metavar="KIND", required=True)
+    supervised = kinds.add_parser(
+        "sft",
+        parents=[common],
+        help="supervised: words and pixels together",
+        description="Supervised training of words and pixels together; an interrupted run goes on where it was.",
+    )
+    supervised.add_argument("--config", metavar="FILE", type=Path, required=True, help="recipe (YAML)")
+    supervised.set_defaults(run=_train_sft)
+
+
+def _read(options: argparse.Namespace) -> int:
+    from wetread.commands.read import run
+
+    return run(options)
+
+
+def _demo(options: argparse.Namespace) -> int:
+    from wetread.demo import run
+
+    return run(options)
+
+
+def _serve(options: argparse.Namespace) -> int:
+    from wetread.commands.serve import run
+
+    return run(options)
+
+
+def _verify(options: argparse.Namespace) -> int:
+    from wetread.commands.verify import run
+
+    return run(options)
+
+
+def _evaluate(options: argparse.Namespace) -> int:
+    from wetread.evaluation.evaluate import evaluate
+
+    evaluate(
+        model=options.model,
+        data_dir=options.data,
+        json_path=options.json,
+        split=options.split,
+        limit=options.limit,
+        progress=not options.quiet,
+    )
+    return DONE
+
+
+def _train_sft(options: argparse.Namespace) -> int:
+    from wetread.training.sft import train
+
+    folder = train(options.config, report=lambda line: print(line, flush=True))
+    print(f"The model is in {folder}; measure it with: wetread evaluate --model {folder} --data DIR --split holdout")
+    return DONE

@@ -1,0 +1,93 @@
+"""A read as a person sees it in a terminal: what was asked, the reasoning, the findings, and how sure it all is."""
+
+from __future__ import annotations
+
+import shutil
+import textwrap
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from wetread.findings import Box, Finding, Read
+    from wetread.imaging import Sample
+
+UNREVIEWED = "Preliminary, written by a model and reviewed by nobody; not for diagnosis."
+_WIDEST = 110
+
+
+def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> str:
+    """The read in lines no wider than the terminal.
+
+    Args:
+        read: what to show.
+        sample: what was read.
+        with_reasoning: False where the answer has streamed to the terminal already.
+    """
+    planes, rows, columns = sample.shape
+    size = f"{columns} x {rows} pixels" + (f", {planes} planes" if planes > 1 else "")
+    lines = [*field("Image", f"{sample.modality}, {size}"), *field("Question", read.question)]
+    if with_reasoning and read.reasoning:
+        lines += field("Reasoning", read.reasoning)
+    if read.abstention is not None:
+        lines += field("No read", read.abstention)
+    elif not read.findings:
+        lines += field("Findings", "none")
+    else:
+        lines += ["", *findings_table(read.findings)]
+    if read.diagnoses and read.abstention is None:
+        lines += field("Answer", ", ".join(read.diagnoses))
+    for remark in (*sample.remarks, *read.remarks):
+        lines += field("Remark", remark)
+    made = read.provenance
+    lines += field("Model", f"{made.model} {made.model_version}, seed {made.seed}, {made.seconds:.1f} s")
+    return "\n".join([*lines, *field("Status", UNREVIEWED)])
+
+
+def findings_table(findings: Sequence[Finding]) -> list[str]:
+    """A row per finding, and under each its description."""
+    rows = [["Finding", "Presence", "Box (x, y to x, y)", "Plane", "Pixels", "Objects"]]
+    for finding in findings:
+        mask = finding.mask
+        marked = sum(int(plane.sum()) for plane in mask.planes.values()) if mask else 0
+        objects = str(len(finding.instances)) if finding.target.countable else "-"
+        rows.append([
+            finding.label, f"{finding.presence:.2f}", box_as_text(finding.box), str(finding.plane + 1),
+            f"{marked:,}" if mask else "-", objects,
+        ])  # fmt: skip
+    lines = table(rows)
+    for finding, place in zip(reversed(findings), range(len(lines), 1, -1), strict=False):
+        notes = [finding.description] if finding.description else []
+        notes += [] if finding.grounded else ["Not tied to the pixels: treat it as text only."]
+        lines[place:place] = [line for note in notes for line in _wrapped(note, "    ")]
+    return lines
+
+
+def box_as_text(box: Box | None) -> str:
+    """Corners in image pixels, rounded; ``-`` where there is no box."""
+    if box is None:
+        return "-"
+    return f"{box.x_min:.0f}, {box.y_min:.0f} to {box.x_max:.0f}, {box.y_max:.0f}"
+
+
+def table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Columns padded to their widest cell; the first row is the heading and gets a rule."""
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ["  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+    lines.insert(1, "  " + "  ".join("-" * width for width in widths))
+    return [line.rstrip() for line in lines]
+
+
+def field(name: str, text: str) -> list[str]:
+    """A named text, wrapped with its lines under each other."""
+    lines = _wrapped(text, " " * 11)
+    return [f"{name:<10} {lines[0].strip()}", *lines[1:]] if lines else []
+
+
+def _wrapped(text: str, indent: str) -> list[str]:
+    width = min(shutil.get_terminal_size().columns, _WIDEST)
+    return [
+        line
+        for paragraph in text.splitlines()
+        for line in textwrap.wrap(paragraph, max(width, 40), initial_indent=indent, subsequent_indent=indent)
+    ]

@@ -1,0 +1,64 @@
+"""``wetread read``: one series in, four files out, and SEG and SR in the archive where one is given."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from wetread.commands.interrupt import cancel_on_interrupt
+from wetread.commands.places import Series, archive_at, open_input
+from wetread.commands.present import field, read_as_text
+from wetread.commands.progress import Progress
+from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
+
+if TYPE_CHECKING:
+    import argparse
+
+    from wetread.archive import Archive, StoreReport
+    from wetread.pipeline import Outcome
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read, write, store, and print the read; files are written before anything is sent."""
+    folder = check_output(options.out)
+    archive = archive_at(options.archive) if options.archive else None
+    with Progress(quiet=options.quiet) as progress, cancel_on_interrupt() as cancel:
+        progress.stage("opening the images")
+        series = open_input(options.input, options.modality, archive)
+        progress.stage("starting the model")
+        from wetread.reading import Reader
+
+        reader = Reader(options.model, seed=options.seed)
+        outcome = read_series(
+            series.datasets, options.question, reader=reader, on_event=progress.on_event, cancel=cancel
+        )
+        progress.stage("writing the files")
+        paths = write_outcome(outcome, folder)
+    print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
+    print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
+    if archive is not None:
+        with Progress(quiet=options.quiet) as progress:
+            progress.stage("storing in the archive")
+            report = store(outcome, archive, series)
+        print("\n".join(stored_lines(outcome, archive, report)))
+    return 0
+
+
+def store(outcome: Outcome, archive: Archive, series: Series) -> StoreReport:
+    """Store a read's objects, and before them the series itself where no archive can know it."""
+    return store_outcome(outcome, archive, series.datasets if series.wrapped else ())
+
+
+def stored_lines(outcome: Outcome, archive: Archive, report: StoreReport) -> list[str]:
+    """What the archive now holds, where, and what it changed on the way."""
+    names = {str(outcome.seg.SOPInstanceUID): "SEG", str(outcome.sr.SOPInstanceUID): "SR"}
+    lines = field("Stored", f"{archive.location}, study {outcome.sample.study_uid}")
+    for instance in report.instances:
+        name = names.get(instance.sop_instance_uid, "image")
+        note = f" ({instance.reason})" if instance.reason else ""
+        lines += field(f"  {name}", f"{instance.sop_instance_uid}, {instance.state}{note}")
+    if outcome.read.abstention is not None:
+        lines += field("", "The SEG is empty and was not stored.")
+    source = outcome.sample.planes[0].source
+    if not archive.search_series(source.study_uid, {"SeriesInstanceUID": source.series_uid}):
+        lines += field("", "The archive does not hold the images; viewers need them to show SEG and SR.")
+    return lines

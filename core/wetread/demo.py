@@ -1,0 +1,192 @@
+"""``wetread demo``: real studies, read end to end, from an archive and back into it.
+
+The studies are files that the dependencies install: nothing is downloaded and nothing is drawn for the occasion. Each
+goes the way of any other study: into the archive (wrapped into DICOM first where it is a plain picture), out of it,
+through the model, and SEG and SR back into the archive, where they are read again and verified. What the model does
+not cover is part of the demo: it has to say so. Nothing here knows what a study should give.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wetread.commands.interrupt import cancel_on_interrupt
+from wetread.commands.places import archive_at
+from wetread.commands.present import field, read_as_text, table
+from wetread.commands.progress import Progress
+from wetread.commands.read import stored_lines
+from wetread.errors import RefusedInput
+from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
+from wetread.terminology import Modality
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Sequence
+
+    from pydicom import Dataset
+
+    from wetread.archive import Archive
+    from wetread.pipeline import Outcome
+    from wetread.reading import Reader
+
+
+@dataclass(frozen=True, slots=True)
+class DemoStudy:
+    """One file that a dependency installs.
+
+    Args:
+        name: of the folder its results go to.
+        title: what it is, in words.
+        package: the package that installs it.
+        file: its name there.
+        modality: what it shows, where it is a plain picture; DICOM files say it themselves.
+    """
+
+    name: str
+    title: str
+    package: str
+    file: str
+    modality: Modality | None = None
+
+    def path(self) -> Path:
+        """Where it was installed.
+
+        Raises:
+            RefusedInput: the installed package does not have it.
+        """
+        import pydicom
+        import skimage
+
+        folders = {
+            "scikit-image": Path(skimage.__file__).parent / "data",
+            "pydicom": Path(pydicom.__file__).parent / "data" / "test_files",
+        }
+        path = folders[self.package] / self.file
+        if not path.is_file():
+            raise RefusedInput(f"{self.package} came without {self.file}", path.parent, "install it again with pip")
+        return path
+
+
+STUDIES = (
+    DemoStudy("tissue", "Stained tissue (colon, immunohistochemistry)", "scikit-image", "ihc.png", Modality.PATHOLOGY),
+    DemoStudy("ct", "CT, one slice", "pydicom", "CT_small.dcm"),
+    DemoStudy("mr", "MR, one slice", "pydicom", "MR_small.dcm"),
+    DemoStudy("retina", "Fundus photograph", "scikit-image", "retina.jpg", Modality.FUNDUS),
+    DemoStudy("ecg", "12-lead ECG", "pydicom", "waveform_ecg.dcm"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the closing table."""
+
+    study: str
+    result: str
+    stored: str = "-"
+    checked: str = "-"
+
+
+def run(options: argparse.Namespace) -> int:
+    """Read every study, print what came of it, then serve unless asked to leave."""
+    archive = archive_at(options.archive)
+    print(f"Wetread reads {len(STUDIES)} files that its dependencies installed; archive: {archive.location}")
+    from wetread.reading import Reader
+
+    reader = Reader(options.model)
+    rows = []
+    for number, study in enumerate(STUDIES, start=1):
+        print(f"\n== {number} of {len(STUDIES)}: {study.title} ({study.package}, {study.file})\n")
+        rows.append(_show(study, reader, archive, options.out, quiet=options.quiet))
+    print("\n== Summary\n")
+    print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(_cells, rows)])))
+    if not any(row.checked == "verified" for row in rows):
+        raise RefusedInput("no study came through", archive.location, "read the lines above")
+    if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):
+        return 0
+    from wetread.commands.serve import serve
+
+    return serve(archive_location=options.archive, model=options.model, host="127.0.0.1", port=options.port)
+
+
+def _cells(row: Row) -> list[str]:
+    return [row.study, row.result, row.stored, row.checked]
+
+
+def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, *, quiet: bool) -> Row:
+    """One study from its file to the checked objects; a refusal is shown and becomes its line of the table."""
+    try:
+        folder = check_output(out / study.name)
+        with Progress(quiet=quiet) as progress, cancel_on_interrupt() as cancel:
+            progress.stage("into the archive and out again")
+            series = through_archive(study, archive)
+            progress.stage("starting the model")
+            outcome = read_series(series, reader=reader, on_event=progress.on_event, cancel=cancel)
+            progress.stage("writing and storing")
+            paths = write_outcome(outcome, folder)
+            report = store_outcome(outcome, archive)
+            progress.stage("reading back")
+            check_held(outcome, archive, series)
+    except RefusedInput as refusal:
+        print("\n".join(field("Refused", str(refusal))))
+        return Row(study.title, f"refused: {refusal.what}")
+    print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
+    print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
+    print("\n".join(stored_lines(outcome, archive, report)))
+    objects = " and ".join(name for name, _ in _stored(outcome))
+    print("\n".join(field("Read back", f"{objects} from the archive: as sent, no defect found")))
+    return Row(study.title, _result(outcome), objects.replace(" and ", ", "), "verified")
+
+
+def through_archive(study: DemoStudy, archive: Archive) -> list[Dataset]:
+    """The study's series as the archive gives it back."""
+    from wetread.imaging import open_series
+
+    datasets = open_series(study.path(), study.modality)
+    archive.store(datasets).require_complete()
+    return archive.retrieve_series(datasets[0].StudyInstanceUID, datasets[0].SeriesInstanceUID)
+
+
+def check_held(outcome: Outcome, archive: Archive, series: Sequence[Dataset]) -> None:
+    """Take the objects of a read from the archive, compare them with what was sent, and verify them.
+
+    Raises:
+        RefusedInput: something is missing, differs or is defective.
+    """
+    from pydicom import dcmwrite
+
+    from wetread.archive.content import differences, is_only_coerced
+    from wetread.reporting import verify_files
+
+    with tempfile.TemporaryDirectory(prefix=".wetread-") as folder:
+        paths, sources = [], []
+        for name, sent in _stored(outcome):
+            held = archive.retrieve_instance(sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID)
+            different = differences(sent, held)
+            if not is_only_coerced(different):
+                raise RefusedInput(f"{name} differs from what was sent ({', '.join(different)})", archive.location,
+                                   "do not use this archive before its coercion rules are changed")  # fmt: skip
+            paths.append(Path(folder) / f"{name}.dcm")
+            dcmwrite(paths[-1], held, enforce_file_format=True)
+        for number, dataset in enumerate(series):
+            sources.append(Path(folder) / f"source-{number}.dcm")
+            dcmwrite(sources[-1], dataset, enforce_file_format=True)
+        defects = verify_files(paths, sources)
+    if defects:
+        raise RefusedInput(f"{len(defects)} defect(s), the first: {defects[0]}", archive.location, "report this")
+
+
+def _stored(outcome: Outcome) -> list[tuple[str, Dataset]]:
+    """What of a read is in the archive, by name."""
+    both = [("SEG", outcome.seg), ("SR", outcome.sr)]
+    return both if outcome.read.abstention is None else both[1:]
+
+
+def _result(outcome: Outcome) -> str:
+    read = outcome.read
+    if read.abstention is not None:
+        return "not covered by the model, no finding"
+    return ", ".join(f"{f.label} {f.presence:.2f}" for f in read.findings) or "nothing found"

@@ -1,0 +1,218 @@
+"""The one way from a series to a read that is kept: read it, build SEG and SR, write the files, store the objects.
+
+The command line, the HTTP service and the MONAI Label app all call `read_series`; none of them builds an object of
+its own. What leaves this module is whole: files appear in their folder only when all of them are written, and an SR
+goes to an archive only after the SEG it points to is held there.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wetread.errors import ReadCancelled, RefusedInput
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable, Sequence
+
+    from pydicom import Dataset
+
+    from wetread.archive import Archive, StoreReport
+    from wetread.findings import Read
+    from wetread.imaging import Sample
+    from wetread.reading import Reader, ReadEvent
+
+OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
+_STAGING = ".wetread-"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """What one read gives.
+
+    Args:
+        read: the interpretation.
+        sample: what was read.
+        seg: DICOM Segmentation; all zero where the model abstained.
+        sr: DICOM Comprehensive 3D SR after TID 1500, referring to `seg` and to the source.
+    """
+
+    read: Read
+    sample: Sample
+    seg: Dataset
+    sr: Dataset
+
+
+def read_series(
+    datasets: Sequence[Dataset],
+    question: str | None = None,
+    *,
+    reader: Reader,
+    on_event: Callable[[ReadEvent], None] | None = None,
+    cancel: threading.Event | None = None,
+) -> Outcome:
+    """Read one series and build its SEG and SR.
+
+    Args:
+        datasets: the instances of one series, with pixel data.
+        question: in words; None asks for everything the model covers.
+        reader: loads its weights at the first call.
+        on_event: told about every stage and, while the model writes, its text.
+        cancel: set from another thread to stop the read.
+
+    Raises:
+        RefusedInput: the series cannot be read honestly.
+        ReadCancelled: `cancel` was set.
+    """
+    from wetread.imaging import to_sample
+    from wetread.reporting import build_seg, build_sr
+
+    sample = to_sample(datasets)
+    _stop_if(cancel)
+    read = reader.read(sample, question, on_event=on_event, cancel=cancel)
+    _stop_if(cancel)
+    seg = build_seg(read, sample)
+    _stop_if(cancel)
+    return Outcome(read, sample, seg, build_sr(read, sample, seg))
+
+
+def _stop_if(cancel: threading.Event | None) -> None:
+    if cancel is not None and cancel.is_set():
+        raise ReadCancelled("The read was cancelled; nothing was written.")
+
+
+def check_output(folder: str | Path) -> Path:
+    """The folder that files of a read may be written to; call it before the work starts.
+
+    Raises:
+        RefusedInput: a file is in the way, or the folder holds something else than an earlier read.
+    """
+    target = Path(folder).expanduser().absolute()
+    if target.exists() and not target.is_dir():
+        raise RefusedInput("a file is in the way", target, "give a folder that is new, empty or holds an earlier read")
+    strangers = sorted(p.name for p in target.iterdir() if not _is_ours(p.name)) if target.is_dir() else []
+    if strangers:
+        others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
+        raise RefusedInput(
+            f"the output folder holds other files ({strangers[0]!r}{others})",
+            target,
+            "give a folder that is new, empty or holds only an earlier read",
+        )
+    return target
+
+
+def _is_ours(name: str) -> bool:
+    return name in OUTCOME_FILES or name.startswith(_STAGING)
+
+
+def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
+    """Write ``read.json``, ``seg.dcm``, ``sr.dcm`` and ``overlay.png``, all or none.
+
+    All four are written beside their place first. A new folder appears by one rename; files of an earlier read in an
+    existing folder are replaced one by one, each whole.
+
+    Returns:
+        The four paths, in the order of `OUTCOME_FILES`.
+
+    Raises:
+        RefusedInput: the folder holds something else, or cannot be written.
+    """
+    target = check_output(folder)
+    exists = target.is_dir()
+    staging: Path | None = None
+    try:
+        (target if exists else target.parent).mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target if exists else target.parent))
+        _write_files(outcome, staging)
+        if exists:
+            for name in OUTCOME_FILES:
+                os.replace(staging / name, target / name)
+        else:
+            staging.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
+            os.replace(staging, target)
+    except OSError as error:
+        raise RefusedInput(f"cannot write ({error.strerror or type(error).__name__})", target,
+                           "give a folder on a disk with space that you may write to") from error  # fmt: skip
+    finally:
+        if staging is not None:
+            shutil.rmtree(staging, ignore_errors=True)
+    return [target / name for name in OUTCOME_FILES]
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def _write_files(outcome: Outcome, folder: Path) -> None:
+    from PIL import Image
+
+    from wetread.reporting import overlay_picture, read_document
+
+    document = read_document(outcome.read, outcome.sample)
+    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "read.json").write_text(text + "\n", encoding="utf-8")
+    _write_objects(outcome, folder)
+    Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(folder / "overlay.png")
+
+
+def _write_objects(outcome: Outcome, folder: Path) -> list[Path]:
+    from pydicom import dcmwrite
+
+    paths = [folder / "seg.dcm", folder / "sr.dcm"]
+    for path, dataset in zip(paths, (outcome.seg, outcome.sr), strict=True):
+        dcmwrite(path, dataset, enforce_file_format=True)
+    return paths
+
+
+def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset] = ()) -> StoreReport:
+    """Verify the objects of a read and store them: sources first, then the SEG, then the SR that points to both.
+
+    The empty SEG of an abstained read is not stored. An archive counts as stored only what it read back and found
+    equal (`archive.protocol`), so an SR never points to a SEG that is not held.
+
+    Args:
+        outcome: what `read_series` gave.
+        archive: where to.
+        sources: instances to store before the objects; those made from files that are no DICOM exist nowhere else.
+
+    Returns:
+        One entry per instance, in the order sent.
+
+    Raises:
+        RefusedInput: the verifier found a defect in SEG or SR; nothing was sent.
+        ArchiveRefused: an instance was not taken; nothing that points to it was sent.
+    """
+    from wetread.archive import StoreReport
+
+    refuse_defects(outcome)
+    objects = [outcome.sr] if outcome.read.abstention is not None else [outcome.seg, outcome.sr]
+    steps = [list(sources)] if sources else []
+    steps += [[dataset] for dataset in objects]
+    held = [instance for step in steps for instance in archive.store(step).require_complete().instances]
+    return StoreReport(tuple(held))
+
+
+def refuse_defects(outcome: Outcome) -> None:
+    """Run the semantic verifier over SEG and SR together.
+
+    Raises:
+        RefusedInput: one line with the first defect and the number of defects.
+    """
+    from wetread.reporting import verify_files
+
+    with tempfile.TemporaryDirectory(prefix=_STAGING) as folder:
+        defects = verify_files(_write_objects(outcome, Path(folder)))
+    if defects:
+        raise RefusedInput(
+            f"{len(defects)} defect(s) found before sending, the first: {defects[0]}",
+            outcome.sr.SOPInstanceUID,
+            "nothing was sent; please report this with the model and the kind of image",
+        )
