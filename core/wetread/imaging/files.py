@@ -1,0 +1,204 @@
+"""From files to the datasets of one series, or one clear refusal.
+
+A file that is not DICOM but a picture (PNG, JPEG, TIFF), a NumPy array or a NIfTI volume is wrapped into DICOM
+(see `wrap_picture`, `wrap_volume`). Every file is read once. In a folder, files that are not DICOM and do not claim
+to be (README, JSON) are passed over; a file that claims to be DICOM and is not, or breaks off, refuses the folder.
+No message carries anything of the patient: only paths that the caller gave, UIDs, tags and counts.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+import warnings
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from wetread.errors import RefusedInput
+from wetread.imaging.kinds import Family, family_of, parse_modality
+from wetread.imaging.waveform import open_waveform
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from pydicom import Dataset
+
+    from wetread.terminology import Modality
+
+log = logging.getLogger(__name__)
+
+UID_PATTERN = re.compile(r"^[0-9.]{1,64}$")
+PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy"})
+VOLUME_SUFFIXES = (".nii", ".nii.gz")
+_DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
+_BARE_STARTS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # a first element of group 0008 or 0002, no preamble
+_DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
+
+
+def open_series(path: str | Path | Iterable[str | Path], modality: Modality | str | None = None) -> list[Dataset]:
+    """The datasets of one series, with pixel data, in no particular order.
+
+    Args:
+        path: a file, a folder that holds one series, or several files.
+        modality: what a file that is not DICOM shows; ignored for DICOM, which says it itself.
+
+    Raises:
+        RefusedInput: nothing there, not an image, damaged, not supported, or more than one series.
+    """
+    if isinstance(path, str | Path):
+        place = Path(path)
+        if place.is_dir():
+            return _open_folder(place, modality)
+        return _one_series(_open_file(place, modality), place)
+    paths = [Path(p) for p in path]
+    if not paths:
+        raise RefusedInput("no files given", "list of paths", "give at least one file.")
+    if len(paths) > 1 and any(is_foreign(p) for p in paths):
+        raise RefusedInput("pictures in a list of files", paths[0].parent, "give one picture, or DICOM files only.")
+    return _one_series([d for p in paths for d in _open_file(p, modality)], f"{len(paths)} files")
+
+
+def is_foreign(path: Path) -> bool:
+    """True for the kinds of file that are wrapped into DICOM, by name."""
+    return path.suffix.lower() in PICTURE_SUFFIXES or path.name.lower().endswith(VOLUME_SUFFIXES)
+
+
+def check_series(datasets: Sequence[Dataset], where: object) -> None:
+    """Refuse datasets that are not one series of images with valid UIDs; for datasets of any origin.
+
+    Raises:
+        RefusedInput: nothing, a wrong UID, an unsupported kind, no pixel data, truncated, or several series.
+    """
+    if not datasets:
+        raise RefusedInput("no instances", where, "give a series with at least one image.")
+    for dataset in datasets:
+        _check_instance(dataset, file_of(dataset, where))
+    counts = Counter(str(d.SeriesInstanceUID) for d in datasets)
+    if len(counts) > 1:
+        listed = ", ".join(f"{uid} ({n})" for uid, n in sorted(counts.items()))
+        raise RefusedInput(f"{len(counts)} series mixed: {listed}", where, "choose one and give its files only.")
+    if len({str(d.StudyInstanceUID) for d in datasets}) > 1:
+        raise RefusedInput("one series UID in two studies", where, "repair the UIDs, or give the files of one study.")
+
+
+def file_of(dataset: Dataset, otherwise: object) -> object:
+    """The file a dataset was read from, or `otherwise`."""
+    return getattr(dataset, "filename", None) or otherwise
+
+
+def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]:
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    if not files:
+        raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
+    foreign = [p for p in files if is_foreign(p)]
+    datasets = []
+    for path in files:
+        if path in foreign or path.name.upper().startswith("DICOMDIR"):
+            continue
+        dataset = _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
+        if dataset is None:
+            log.info("Passed over a file that is not DICOM: %s", path)
+        elif str(dataset.get("SOPClassUID", "")) != _DIRECTORY_STORAGE:
+            datasets.append(dataset)
+    if datasets:
+        return _one_series(datasets, folder)
+    if len(foreign) == 1:
+        return _one_series(_open_file(foreign[0], modality), foreign[0])
+    if foreign:
+        raise RefusedInput(f"{len(foreign)} pictures and no DICOM series", folder, "give one of the pictures.")
+    raise RefusedInput("no DICOM file in the folder", folder, "give a folder that holds the files of one series.")
+
+
+def _open_file(path: Path, modality: Modality | str | None) -> list[Dataset]:
+    if path.is_dir():
+        raise RefusedInput("a folder in a list of files", path, "give the folder alone, or its files.")
+    if not path.is_file():
+        raise RefusedInput("no such file or folder", path, "check the path.")
+    if is_foreign(path):
+        from wetread.imaging.wrap import wrap_file
+
+        return wrap_file(path, parse_modality(modality))
+    dataset = _read(path, claims=True)
+    return [] if dataset is None else [dataset]
+
+
+def _read(path: Path, *, claims: bool) -> Dataset | None:
+    """One DICOM file; None where it is not DICOM and does not claim to be."""
+    import pydicom
+    from pydicom.errors import InvalidDicomError
+
+    try:
+        with path.open("rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # pydicom's warnings quote values, which may be the patient's
+            head = file.read(132)
+            bare = head[128:] != b"DICM"
+            if bare and head[:2] not in _BARE_STARTS:
+                raise InvalidDicomError("neither the DICM prefix nor a first DICOM element")
+            file.seek(0)
+            dataset = pydicom.dcmread(file, force=bare)
+            if bare and "SOPClassUID" not in dataset:
+                raise InvalidDicomError("no SOP Class UID")
+            dataset.filename = str(path)
+    except InvalidDicomError:
+        if not claims:
+            return None
+        raise RefusedInput("not a DICOM file", path, "give DICOM, PNG, JPEG, TIFF, NumPy or NIfTI.") from None
+    except PermissionError:
+        raise RefusedInput("file cannot be read: permission denied", path, "check who may read it.") from None
+    except Exception as error:  # pydicom raises many types for damaged files
+        raise RefusedInput(
+            f"damaged or truncated DICOM file ({type(error).__name__})", path, "get the file again from its source."
+        ) from error
+    _complete_file_meta(dataset)
+    return dataset
+
+
+def _complete_file_meta(dataset: Dataset) -> None:
+    """Files without file meta: the encoding that reading them needed is their transfer syntax (PS3.5 Annex A)."""
+    from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+
+    if "TransferSyntaxUID" in dataset.file_meta:
+        return
+    implicit, little = dataset.original_encoding
+    explicit = ExplicitVRLittleEndian if little else ExplicitVRBigEndian
+    dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
+
+
+def _one_series(datasets: list[Dataset], where: object) -> list[Dataset]:
+    check_series(datasets, where)
+    return datasets
+
+
+def _check_instance(dataset: Dataset, where: object) -> None:
+    family = family_of(dataset, where)
+    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+        value = str(dataset.get(keyword, ""))
+        if not value:
+            raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
+        if not UID_PATTERN.match(value):
+            raise RefusedInput(f"{keyword} holds characters that no UID has", where, "correct it at the source.")
+    if family is Family.WAVEFORM:
+        open_waveform(dataset, where)
+    if "PixelData" not in dataset:
+        raise RefusedInput("no pixel data", where, "the file is a header only or was cut short; get it again.")
+    for keyword in ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation"):
+        if not dataset.get(keyword):
+            raise RefusedInput(f"{keyword} is missing or zero", where, "the file is damaged; get it again.")
+    _check_length(dataset, where)
+
+
+def _check_length(dataset: Dataset, where: object) -> None:
+    """Native pixel data must be as long as Rows x Columns x frames ask for (PS3.5 8.1)."""
+    syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
+    if syntax is None:
+        raise RefusedInput("no transfer syntax", where, "give datasets with their file meta information.")
+    if syntax.is_encapsulated:
+        return
+    from pydicom.pixels.utils import get_expected_length
+
+    expected, found = get_expected_length(dataset), len(dataset.PixelData)
+    if found < expected:
+        raise RefusedInput(
+            f"truncated pixel data: {found} of {expected} bytes", where, "get the file again from its source."
+        )

@@ -1,0 +1,111 @@
+"""From stored pixel data to values: decoding, modality LUT and colour.
+
+Order of PS3.4 N.2: decode (pydicom with pylibjpeg and pyjpegls), clear the bits above the high bit (PS3.5 8.1.1),
+then for grey pictures the modality LUT (rescale slope and intercept, or a Modality LUT Sequence) into float32, for
+colour ones RGB of 8 bits (PALETTE COLOR through its table; YBR_* by pydicom). MONOCHROME1 is not turned over here:
+`Plane.inverted` says it. Padding pixels keep their value; they are only left out when a window is estimated.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from wetread.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+    from pydicom import Dataset
+
+    from wetread.imaging.frames import Frame
+
+_GREY = ("MONOCHROME1", "MONOCHROME2")
+
+
+def stored_frames(
+    dataset: Dataset, where: object, indices: Sequence[int] | None = None
+) -> Iterator[NDArray[np.generic]]:
+    """Decoded frames one after another: (rows, columns) stored values, or (rows, columns, 3) RGB of any depth.
+
+    Args:
+        dataset: an instance with pixel data and file meta.
+        where: the file or UID, for messages.
+        indices: 0-based frames wanted, all where None.
+
+    Raises:
+        RefusedInput: the pixel data cannot be decoded.
+    """
+    from pydicom.pixels import iter_pixels
+
+    syntax = dataset.file_meta.TransferSyntaxUID
+    try:
+        yield from iter_pixels(dataset, indices=None if indices is None else list(indices))
+    except RefusedInput:
+        raise
+    except MemoryError as error:
+        raise RefusedInput("pixel data too large for this machine's memory", where, "give a smaller image.") from error
+    except Exception as error:  # every decoder raises its own types
+        raise RefusedInput(
+            f"pixel data cannot be decoded (transfer syntax {syntax.name}, {type(error).__name__})",
+            where, "get the file again, or have it converted to an uncompressed transfer syntax.",
+        ) from error  # fmt: skip
+
+
+def values_of(frame: Frame, stored: NDArray[np.generic], where: object) -> NDArray[np.float32] | NDArray[np.uint8]:
+    """A decoded frame as `Plane.values`: float32 (rows, columns) after the modality LUT, or uint8 RGB."""
+    dataset = frame.dataset
+    photometric = str(dataset.PhotometricInterpretation)
+    if photometric == "PALETTE COLOR":
+        from pydicom.pixels import apply_color_lut
+
+        return _eight_bit(apply_color_lut(stored, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+    if stored.ndim == 3:
+        if photometric in ("YBR_PARTIAL_422", "YBR_PARTIAL_420"):
+            raise RefusedInput(f"unsupported colour space {photometric}", where, "have it converted to RGB.")
+        return _eight_bit(stored, int(dataset.BitsStored))
+    if photometric not in _GREY:
+        raise RefusedInput(f"unsupported colour space {photometric}", where, "have it converted to RGB or grey.")
+    return _modality_lut(frame, _significant_bits(stored, dataset))
+
+
+def padding_of(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+    """True where a pixel is padding (Pixel Padding Value or Range, PS3.3 C.7.5.1.1.2); None where there is none."""
+    value = frame.dataset.get("PixelPaddingValue")
+    if value is None or stored.ndim == 3:
+        return None
+    limit = frame.dataset.get("PixelPaddingRangeLimit")
+    low, high = sorted((int(value), int(value if limit is None else limit)))
+    padding = (stored >= low) & (stored <= high)
+    return padding if padding.any() else None
+
+
+def _significant_bits(stored: NDArray[np.generic], dataset: Dataset) -> NDArray[np.generic]:
+    """Stored values without what may lie above the high bit; sign extended where signed."""
+    spare = stored.dtype.itemsize * 8 - int(dataset.get("BitsStored") or stored.dtype.itemsize * 8)
+    if spare <= 0 or not np.issubdtype(stored.dtype, np.integer):
+        return stored
+    return np.right_shift(np.left_shift(stored, spare), spare)  # type: ignore[call-overload, no-any-return]
+
+
+def _modality_lut(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.float32]:
+    if frame.dataset.get("ModalityLUTSequence"):
+        from pydicom.pixels import apply_modality_lut
+
+        return np.asarray(apply_modality_lut(stored, frame.dataset), dtype=np.float32)
+    values = stored.astype(np.float32)
+    slope, intercept = frame.attribute("RescaleSlope"), frame.attribute("RescaleIntercept")
+    if slope is not None and float(slope) not in (0.0, 1.0):
+        values *= np.float32(slope)
+    if intercept is not None and float(intercept) != 0.0:
+        values += np.float32(intercept)
+    return values
+
+
+def _eight_bit(colour: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
+    """RGB of any depth to 8 bits a channel."""
+    if bits > 8:
+        colour = np.right_shift(colour, bits - 8)  # type: ignore[call-overload]
+    return np.ascontiguousarray(colour, dtype=np.uint8)
