@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
-from wetread.imaging.kinds import Family, family_of, parse_modality
+from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
 from wetread.imaging.waveform import open_waveform
 
 if TYPE_CHECKING:
@@ -99,7 +99,7 @@ def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]
         dataset = _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
         if dataset is None:
             log.info("Passed over a file that is not DICOM: %s", path)
-        elif str(dataset.get("SOPClassUID", "")) != _DIRECTORY_STORAGE:
+        elif class_uid_of(dataset) != _DIRECTORY_STORAGE:
             datasets.append(dataset)
     if datasets:
         return _one_series(datasets, folder)

@@ -24,7 +24,8 @@ def header_of(dataset: Dataset) -> Dataset:
     from pydicom import Dataset as PlainDataset
 
     header = PlainDataset()
-    header.set_original_encoding(*dataset.original_encoding, dataset.original_character_set)
+    implicit, little = dataset.original_encoding
+    header.set_original_encoding(implicit, little, dataset.original_character_set)
     for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
         if tag not in _BULK and not _is_overlay(tag) and not _is_large_private(dataset, tag):
             header[tag] = dataset[tag]

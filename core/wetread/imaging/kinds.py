@@ -136,13 +136,20 @@ def parse_modality(word: Modality | str | None) -> Modality | None:
     raise RefusedInput("unknown modality", word, f"say one of: {known}.")
 
 
+def class_uid_of(dataset: Dataset) -> str:
+    """The SOP Class UID of an instance; a DICOM directory has one in its file meta only; empty where there is none."""
+    if "SOPClassUID" in dataset or not hasattr(dataset, "file_meta"):
+        return str(dataset.get("SOPClassUID", ""))
+    return str(dataset.file_meta.get("MediaStorageSOPClassUID", ""))
+
+
 def sop_class(suffix: str) -> str:
     """A storage SOP class UID from the part after ``1.2.840.10008.5.1.4.1.1.``."""
     return _STORAGE + suffix
 
 
 def _entry(dataset: Dataset, where: object) -> tuple[Family, Modality | None]:
-    uid = str(dataset.get("SOPClassUID", ""))
+    uid = class_uid_of(dataset)
     found = _CLASSES.get(uid.removeprefix(_STORAGE)) if uid.startswith(_STORAGE) else None
     if found is None:
         from pydicom.uid import UID

@@ -8,7 +8,7 @@ colour ones RGB of 8 bits (PALETTE COLOR through its table; YBR_* by pydicom). M
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,9 +25,7 @@ if TYPE_CHECKING:
 _GREY = ("MONOCHROME1", "MONOCHROME2")
 
 
-def stored_frames(
-    dataset: Dataset, where: object, indices: Sequence[int] | None = None
-) -> Iterator[NDArray[np.generic]]:
+def stored_frames(dataset: Dataset, where: object, indices: Sequence[int] | None = None) -> Iterator[NDArray[Any]]:
     """Decoded frames one after another: (rows, columns) stored values, or (rows, columns, 3) RGB of any depth.
 
     Args:
@@ -54,7 +52,7 @@ def stored_frames(
         ) from error  # fmt: skip
 
 
-def values_of(frame: Frame, stored: NDArray[np.generic], where: object) -> NDArray[np.float32] | NDArray[np.uint8]:
+def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32] | NDArray[np.uint8]:
     """A decoded frame as `Plane.values`: float32 (rows, columns) after the modality LUT, or uint8 RGB."""
     dataset = frame.dataset
     photometric = str(dataset.PhotometricInterpretation)
@@ -71,7 +69,7 @@ def values_of(frame: Frame, stored: NDArray[np.generic], where: object) -> NDArr
     return _modality_lut(frame, _significant_bits(stored, dataset))
 
 
-def padding_of(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.bool_] | None:
+def padding_of(frame: Frame, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
     """True where a pixel is padding (Pixel Padding Value or Range, PS3.3 C.7.5.1.1.2); None where there is none."""
     value = frame.dataset.get("PixelPaddingValue")
     if value is None or stored.ndim == 3:
@@ -82,15 +80,15 @@ def padding_of(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.bool_] |
     return padding if padding.any() else None
 
 
-def _significant_bits(stored: NDArray[np.generic], dataset: Dataset) -> NDArray[np.generic]:
+def _significant_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     """Stored values without what may lie above the high bit; sign extended where signed."""
     spare = stored.dtype.itemsize * 8 - int(dataset.get("BitsStored") or stored.dtype.itemsize * 8)
     if spare <= 0 or not np.issubdtype(stored.dtype, np.integer):
         return stored
-    return np.right_shift(np.left_shift(stored, spare), spare)  # type: ignore[call-overload, no-any-return]
+    return np.right_shift(np.left_shift(stored, spare), spare)
 
 
-def _modality_lut(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.float32]:
+def _modality_lut(frame: Frame, stored: NDArray[Any]) -> NDArray[np.float32]:
     if frame.dataset.get("ModalityLUTSequence"):
         from pydicom.pixels import apply_modality_lut
 
@@ -104,8 +102,8 @@ def _modality_lut(frame: Frame, stored: NDArray[np.generic]) -> NDArray[np.float
     return values
 
 
-def _eight_bit(colour: NDArray[np.generic], bits: int) -> NDArray[np.uint8]:
+def _eight_bit(colour: NDArray[Any], bits: int) -> NDArray[np.uint8]:
     """RGB of any depth to 8 bits a channel."""
     if bits > 8:
-        colour = np.right_shift(colour, bits - 8)  # type: ignore[call-overload]
+        colour = np.right_shift(colour, bits - 8)
     return np.ascontiguousarray(colour, dtype=np.uint8)
