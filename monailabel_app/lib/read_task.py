@@ -7,8 +7,8 @@ MONAI Label builds the app once in the server and again in every training and ba
 
 from __future__ import annotations
 
-import logging
 import tempfile
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,8 +20,6 @@ from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
     from wetread.reading import Reader
-
-logger = logging.getLogger(__name__)
 
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
@@ -36,6 +34,7 @@ class ReadTask(InferTask):
 
     def __init__(self, reader: Reader, modality: str = "") -> None:
         self.reader = reader
+        self._one_at_a_time = threading.Lock()  # batches call from several threads, a Reader reads one image at a time
         super().__init__(
             type="reading",
             labels={label: value for value, label in enumerate(reader.info.labels, start=1)},
@@ -73,7 +72,8 @@ class ReadTask(InferTask):
             raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
         question = str(request.get("question") or "") or None
         datasets = open_series(_dicom_of(image), modality)
-        outcome = read_series(datasets, question, reader=self.reader)
+        with self._one_at_a_time:
+            outcome = read_series(datasets, question, reader=self.reader)
 
         labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
         with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:
