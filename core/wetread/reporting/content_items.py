@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydicom.sequence import Sequence
+
 from wetread.terminology import Concept
 
 if TYPE_CHECKING:
@@ -128,15 +130,14 @@ def polyline_item(
     name: Concept, points: NDArray[np.float64], source: Source, relationship: str = "CONTAINS"
 ) -> ScoordContentItem:
     """A POLYLINE of (N, 2) pixel-edge points, selected from one source frame."""
-    from highdicom.sr import GraphicTypeValues, ImageContentItem, ScoordContentItem
+    from highdicom.sr import GraphicTypeValues, ScoordContentItem
 
     item = ScoordContentItem(
         coded(name), GraphicTypeValues.POLYLINE, points, pixel_origin_interpretation=None,
         relationship_type=relationship,
     )  # fmt: skip
     selected = image_item(SOURCE_OF_MEASUREMENT, source, "SELECTED FROM")
-    assert isinstance(selected, ImageContentItem)
-    item.ContentSequence = [selected]
+    item.ContentSequence = Sequence([selected])
     return item
 
 
@@ -147,5 +148,5 @@ def container(name: Concept, children: list[Dataset], template: str | None = Non
     item = ContainerContentItem(
         coded(name), is_content_continuous=False, template_id=template, relationship_type="CONTAINS"
     )
-    item.ContentSequence = children
+    item.ContentSequence = Sequence(children)
     return item

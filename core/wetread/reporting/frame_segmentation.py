@@ -52,8 +52,7 @@ def write_frames(
     dataset.SharedFunctionalGroupsSequence = [Dataset()]
     moments = sorted({plane for _, plane in frames})
     dataset.PerFrameFunctionalGroupsSequence = [
-        _functional_groups(segment, sample.planes[plane], moment=moments.index(plane) + 1)
-        for segment, plane in frames
+        _functional_groups(segment, sample.planes[plane], moment=moments.index(plane) + 1) for segment, plane in frames
     ]
     return dataset
 

@@ -2,7 +2,8 @@
 
 Areas are pixels x in-plane spacing. A volume is the sum over the marked planes of area x the slab each plane stands
 for; that slab comes from the actual slice positions (PS3.3 C.7.6.2.1.1), never from Slice Thickness, and a missing
-slice adds nothing. Outlines follow marching squares (Lorensen and Cline 1987) in pixel-edge coordinates, as SCOORD wants.
+slice adds nothing. Outlines follow marching squares (Lorensen and Cline 1987) in pixel-edge
+coordinates, as SCOORD wants.
 """
 
 from __future__ import annotations

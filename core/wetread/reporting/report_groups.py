@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.sequence import Sequence
 
 from wetread.imaging.sample import SampleKind
 from wetread.reporting import content_items as items
@@ -73,7 +74,7 @@ def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenanc
     source = sample.planes[finding.plane].source
     ring = box_ring(box, sample)
     area = _size_item(box_area(box, sample, finding.plane))
-    area.ContentSequence = [items.polyline_item(IMAGE_REGION, ring, source, "INFERRED FROM")]
+    area.ContentSequence = Sequence([items.polyline_item(IMAGE_REGION, ring, source, "INFERRED FROM")])
     return items.container(
         items.MEASUREMENT_GROUP,
         [

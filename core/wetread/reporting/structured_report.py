@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydicom.sequence import Sequence
+
 from wetread.imaging.sample import SampleKind
 from wetread.reporting import content_items as items
 from wetread.reporting.identity import (
@@ -98,7 +100,7 @@ def _root(read: Read, sample: Sample, seg: Dataset) -> Dataset:
     if groups:
         children.append(items.container(items.MEASUREMENTS, groups))
     children.append(items.container(items.EVALUATIONS, _evaluations(read, sample)))
-    root.ContentSequence = children
+    root.ContentSequence = Sequence(children)
     return root
 
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 import numpy as np
+
 from wetread.findings import Box, BoxFrame, Finding, Mask, Provenance, Read
 from wetread.geometry import PlaneGeometry
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source

@@ -1,0 +1,147 @@
+"""The semantic verifier: what an SR or SEG must mean, where the public validators only see that it is well formed.
+
+dciodvfy and its kin accept a box outside its image, an open region, a code under another code's meaning or a report
+that nobody observed. Each check here gives a line: which file, what is wrong, what to do. It needs pydicom only, takes
+any TID 1500 report and any Segmentation, and never stops at a broken file: that too is a defect.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pydicom
+from pydicom.errors import InvalidDicomError
+from pydicom.uid import (
+    UID,
+    Comprehensive3DSRStorage,
+    ComprehensiveSRStorage,
+    EnhancedSRStorage,
+    ExtensibleSRStorage,
+    SegmentationStorage,
+)
+
+from wetread.reporting.verify_report import report_defects
+from wetread.reporting.verify_segmentation import segmentation_defects
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+
+    from pydicom import Dataset
+
+REPORTS = frozenset({EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage, ExtensibleSRStorage})
+LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has no name for it
+SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
+
+_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """One thing that is wrong with one file."""
+
+    path: Path
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return " ".join(f"{self.path}: {self.what}: {self.remedy}".split())
+
+
+def verify_files(paths: Iterable[str | Path], source_paths: Iterable[str | Path] = ()) -> list[Defect]:
+    """Every defect of SR and SEG files.
+
+    Args:
+        paths: the SR and SEG files; given together they are also checked against each other.
+        source_paths: the images they derive from, files or folders; with them boxes, patient and study are checked.
+
+    Returns:
+        Defects in the order of the files; an empty list where all is well.
+    """
+    defects: list[Defect] = []
+    datasets: list[tuple[Path, Dataset]] = []
+    for path in map(Path, paths):
+        dataset = _read(path, defects)
+        if dataset is not None:
+            datasets.append((path, dataset))
+    sources = _sources(source_paths, defects)
+    segmentations = {str(d.get("SOPInstanceUID", "")): d for _, d in datasets if d.get("SOPClassUID") in SEGMENTATIONS}
+    for path, dataset in datasets:
+        defects += [Defect(path, *words) for words in _defects(dataset, sources, segmentations)]
+    return defects
+
+
+def _defects(
+    dataset: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset]
+) -> Iterator[tuple[str, str]]:
+    sop_class = dataset.get("SOPClassUID")
+    try:
+        if sop_class in REPORTS:
+            yield from _object_defects(dataset, sources)
+            yield from report_defects(dataset, sources, segmentations)
+        elif sop_class in SEGMENTATIONS:
+            yield from _object_defects(dataset, sources)
+            yield from segmentation_defects(dataset, sources)
+        else:
+            yield f"SOP Class {sop_class} is neither a structured report nor a segmentation", "verify SR and SEG files."
+    except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError, RecursionError) as error:
+        # A required attribute is missing or has no usable value: for the reader of the file that is one defect.
+        yield f"the object is incomplete or malformed ({type(error).__name__}: {error})", "write it again."
+
+
+def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[tuple[str, str]]:
+    """What SR and SEG have in common: character set, UIDs, patient and study."""
+    if dataset.get("SpecificCharacterSet") != "ISO_IR 192":
+        found = dataset.get("SpecificCharacterSet", "absent")
+        yield f"Specific Character Set is {found}", "write ISO_IR 192, or text outside it is lost."
+    for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
+        uid = str(dataset.get(keyword, ""))
+        if not is_uid(uid):
+            yield f"{keyword} '{uid[:64]}' is not a valid UID", "use digits and dots, at most 64, as in PS3.5 9.1."
+    if not sources:
+        return
+    studies = {str(source.get("StudyInstanceUID", "")) for source in sources.values()}
+    if str(dataset.get("StudyInstanceUID", "")) not in studies:
+        yield "StudyInstanceUID is not that of the source images", "store it in the study of its source."
+    patients = {str(source.get("PatientID", "") or "") for source in sources.values()}
+    if str(dataset.get("PatientID", "") or "") not in patients:
+        yield "PatientID is not that of the source images", "copy the patient module of the source."
+
+
+def is_uid(text: str) -> bool:
+    """True for a UID as PS3.5 9.1 allows it."""
+    return len(text) <= 64 and _UID.fullmatch(text) is not None
+
+
+def _read(path: Path, defects: list[Defect]) -> Dataset | None:
+    try:
+        dataset = pydicom.dcmread(path)
+        dataset.walk(lambda *_: None)  # decodes every element now, so that a broken one is found here
+    except InvalidDicomError:
+        defects.append(Defect(path, "not a DICOM file", "give SR or SEG files in DICOM format."))
+    except OSError as error:
+        defects.append(Defect(path, f"cannot be read ({error.strerror or error})", "check path and permissions."))
+    except (AttributeError, EOFError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
+        defects.append(Defect(path, f"damaged DICOM file ({type(error).__name__})", "fetch or write the file again."))
+    else:
+        return dataset
+    return None
+
+
+def _sources(source_paths: Iterable[str | Path], defects: list[Defect]) -> dict[str, Dataset]:
+    """Headers of the source images by SOP Instance UID; files in folders that are not DICOM are passed over."""
+    sources: dict[str, Dataset] = {}
+    for path in map(Path, source_paths):
+        files: Sequence[Path] = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
+        for file in files:
+            try:
+                header = pydicom.dcmread(file, stop_before_pixels=True)
+            except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
+                if file == path:
+                    defects.append(Defect(file, f"source cannot be read ({type(error).__name__})", "give DICOM files."))
+                continue
+            if "SOPInstanceUID" in header and header.get("SOPClassUID") not in REPORTS | SEGMENTATIONS:
+                sources[str(header.SOPInstanceUID)] = header
+    return sources

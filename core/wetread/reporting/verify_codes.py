@@ -1,0 +1,69 @@
+"""Does a code carry its own meaning? Looked up in pydicom's dictionaries of DCM, SCT, UMLS and UCUM concepts.
+
+A code that the dictionaries do not know is let through: they are not complete. Meanings are compared without case,
+punctuation and SNOMED's semantic tag in brackets, since synonyms of spelling are no defect.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pydicom import Dataset
+
+_CHECKED = ("DCM", "SCT", "UMLS", "LN", "RADLEX")
+_ATOMS = r"(?:[munpkc]?(?:m|g|l|L|s|Pa|V|Bq|Hz|eq|mol)|%|1|min|h|d|a|deg|rad|\[[A-Za-z_'-]+\]|\{[^{}]+\})"
+_UNIT = re.compile(rf"{_ATOMS}-?[1-3]?(?:[./]{_ATOMS}-?[1-3]?)*")
+
+
+def code_defects(dataset: Dataset) -> Iterator[tuple[str, str]]:
+    """Every coded concept of an object whose meaning is not the scheme's."""
+    seen: set[tuple[str, str, str]] = set()
+    for item in _coded_items(dataset):
+        key = (str(item.get("CodeValue", "")), str(item.CodingSchemeDesignator), str(item.get("CodeMeaning", "")))
+        if key in seen:
+            continue
+        seen.add(key)
+        code, scheme, meaning = key
+        if not code or not meaning:
+            yield f"a {scheme} code has no value or no meaning", "write code, scheme and meaning together."
+        meanings = _meanings().get((scheme, code))
+        if meanings and _plain(meaning) not in meanings:
+            expected = sorted(meanings)[0]
+            yield f"code {code} ({scheme}) means '{expected}', not '{meaning}'", "use the code of what is meant."
+
+
+def is_unit(code: str) -> bool:
+    """True for a UCUM unit that the dictionary knows or that is composed of common atoms."""
+    return ("UCUM", code) in _meanings() or _UNIT.fullmatch(code) is not None
+
+
+def _coded_items(dataset: Dataset) -> Iterator[Dataset]:
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                if "CodingSchemeDesignator" in item and ("CodeValue" in item or "CodeMeaning" in item):
+                    yield item
+                yield from _coded_items(item)
+
+
+@cache
+def _meanings() -> dict[tuple[str, str], frozenset[str]]:
+    from pydicom.sr._concepts_dict import concepts  # no public listing; CodesDict finds by keyword only
+
+    found: dict[tuple[str, str], set[str]] = {}
+    schemes: dict[str, Any] = concepts
+    for scheme in (*_CHECKED, "UCUM"):
+        for by_code in schemes.get(scheme, {}).values():
+            for code, (meaning, _) in by_code.items():
+                found.setdefault((scheme, code), set()).add(_plain(meaning))
+    return {key: frozenset(values) for key, values in found.items()}
+
+
+def _plain(meaning: str) -> str:
+    untagged = re.sub(r"\s*\([^()]*\)\s*$", "", meaning)
+    return " ".join(re.sub(r"[^0-9a-z]+", " ", (untagged or meaning).lower()).split())
