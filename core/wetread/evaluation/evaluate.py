@@ -27,6 +27,7 @@ from wetread.evaluation.bootstrap import RESAMPLES, SEED
 from wetread.evaluation.report import DEFINITIONS, markdown
 from wetread.evaluation.scores import Answer, Score, score, summarise
 from wetread.evaluation.truths import load_case
+from wetread.model.prompts import segment_question
 from wetread.terminology import find_target
 from wetread.training import manifests
 from wetread.training.manifests import Entry, EntryKind, Manifest, Part, read_manifest
@@ -101,11 +102,6 @@ def evaluate(
     return report
 
 
-def question_for(label: str) -> str:
-    """The question evaluation asks, the one of the training prompts and of the viewers."""
-    return f"Please segment {label} in the given image."
-
-
 def answer_of(read: Read, label: str, seconds: float) -> Answer:
     """What a read says about one label; several findings of it are taken together."""
     found = [f for f in read.findings if f.label == label]
@@ -139,7 +135,7 @@ def _run(
                 case = load_case(entry)
                 for label in asked:
                     begun = time.perf_counter()
-                    read = reader.read(case.sample, question_for(label))
+                    read = reader.read(case.sample, segment_question(label))
                     seconds = time.perf_counter() - begun
                     truth = case.truth(label, in_masks=label in in_masks)
                     scores.append(score(entry.id, entry.group, label, truth, answer_of(read, label, seconds)))

@@ -86,16 +86,12 @@ def load_case(entry: Entry) -> Case:
     Raises:
         RefusedInput: unreadable, or truth and pixels do not share one grid.
     """
-    from wetread.imaging import load_sample
-
     if entry.kind is EntryKind.VOLUME:
         volume = entry.load_volume()
         sample = volume_sample(entry, volume)
         voxels = voxels_of(volume, sample)
         return Case(entry, sample, {k: mask[voxels] for k, mask in volume.masks.items()}, {}, {})
-    sample = load_sample(entry.file, None if entry.kind is EntryKind.DICOM else entry.modality)
-    if sample.shape[0] != 1:
-        raise RefusedInput(f"{sample.shape[0]} planes with the truth of one", entry.path, "give single pictures")
+    sample = entry.load_sample()
     example = entry.load_truth(sample.planes[0].picture())
     masks = {label: mask[None] for label, mask in example.masks.items()}
     return Case(entry, sample, masks, example.boxes, example.instances)
@@ -103,11 +99,15 @@ def load_case(entry: Entry) -> Case:
 
 def volume_sample(entry: Entry, volume: Volume) -> Sample:
     """The Sample of a volume: from its file as `wetread read` takes it, or wrapped in memory (npz)."""
-    from wetread.imaging import load_sample, to_sample, wrap_volume
+    from wetread.imaging import load_sample, to_sample
+    from wetread.imaging.wrap_volume import wrap_volume
 
     if entry.file.suffix.lower() != ".npz":
         return load_sample(entry.file, entry.modality)
-    return to_sample(wrap_volume(volume, entry.modality))
+    affine = np.eye(4)
+    affine[:3, :3] = np.reshape(volume.direction, (3, 3)) * np.asarray(volume.spacing)
+    affine[:3, 3] = volume.origin
+    return to_sample(wrap_volume(volume.values, affine, entry.modality, entry.path), entry.modality)
 
 
 def voxels_of(volume: Volume, sample: Sample) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

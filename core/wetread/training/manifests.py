@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wetread.imaging.sample import Sample
+
 Corners = tuple[float, float, float, float]
 Part = Literal["train", "holdout", "all"]
 
@@ -117,14 +119,16 @@ class Entry:
     def load(self) -> Example:
         """Read the picture and its truth.
 
+        Pictures and DICOM come through `wetread.imaging`, so that training shows exactly what a read will see.
+
         Raises:
-            RefusedInput: an unreadable file, or a mask of another size than its picture.
-            ValueError: a whole volume or a DICOM series; use `load_volume` or `imaging.load_sample`.
+            RefusedInput: an unreadable file, a mask of another size than its picture, a DICOM series of many planes.
+            ValueError: a whole volume; use `load_volume`, or index with `slices=True`.
         """
-        if self.kind is EntryKind.PICTURE:
-            return self.load_truth(read_picture(self.file))
-        if self.kind is EntryKind.DICOM or self.slice_index is None:
-            raise ValueError(f"{self.id} is a whole {self.kind}; load it with load_volume or imaging.load_sample.")
+        if self.kind is not EntryKind.VOLUME:
+            return self.load_truth(self.load_sample().planes[0].picture())
+        if self.slice_index is None:
+            raise ValueError(f"{self.id} is a whole volume; use load_volume, or index with slices=True.")
         volume = self.load_volume()
         masks = {label: mask[self.slice_index] for label, mask in volume.masks.items()}
         boxes = {label: (tight_box(mask),) for label, mask in masks.items() if mask.any()}
@@ -132,6 +136,19 @@ class Entry:
             f"{self.id}#{self.slice_index}", self.group, self.modality, volume.picture(self.slice_index), masks,
             boxes, {}, self.diagnosis, self.attrs, (self.id, self.slice_index),
         )  # fmt: skip
+
+    def load_sample(self) -> Sample:
+        """The Sample of a single picture, as `wetread read` makes it.
+
+        Raises:
+            RefusedInput: unreadable, or more planes than the one that the truth is drawn on.
+        """
+        from wetread.imaging import load_sample
+
+        sample = load_sample(self.file, None if self.kind is EntryKind.DICOM else self.modality)
+        if sample.shape[0] != 1:
+            raise RefusedInput(f"{sample.shape[0]} planes with the truth of one", self.file, "give single pictures")
+        return sample
 
     def load_volume(self) -> Volume:
         """The whole volume with its truth, (planes, rows, columns); the last two volumes of a process are kept."""
@@ -256,21 +273,6 @@ def instance_boxes(labels: NDArray[np.integer]) -> tuple[Corners, ...]:
 
     found = find_objects(labels.astype(np.int64))
     return tuple((float(s[1].start), float(s[0].start), float(s[1].stop), float(s[0].stop)) for s in found if s)
-
-
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """A picture file as (rows, columns, 3) uint8; deeper grey pictures are scaled by percentiles 0.5 to 99.5."""
-    from PIL import Image
-
-    from wetread.training.volumes import to_grey
-
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith(("I", "F")):
-                return np.repeat(to_grey(np.asarray(image, dtype=np.float32))[..., None], 3, axis=2)
-            return np.asarray(image.convert("RGB"))
-    except OSError as error:
-        raise RefusedInput("unreadable picture", path, "give a PNG, JPEG or TIFF file") from error
 
 
 def read_labels(path: Path) -> NDArray[np.int64]:

@@ -118,12 +118,6 @@ def grey_scale(values: NDArray[Any], modality: Modality) -> tuple[float, float]:
     return (float(low), float(high))
 
 
-def to_grey(values: NDArray[Any]) -> NDArray[np.uint8]:
-    """Deep grey values as uint8, percentiles 0.5 to 99.5 as black and white."""
-    low, high = np.percentile(values, PERCENTILES)
-    return _scaled(values, (float(low), float(high)))
-
-
 def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.uint8]:
     low, high = scale
     grey = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0)
