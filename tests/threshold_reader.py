@@ -14,7 +14,7 @@ import numpy as np
 
 from wetread.errors import ReadCancelled
 from wetread.findings import Finding, Mask, Provenance, Read
-from wetread.imaging import Sample
+from wetread.imaging.sample import Sample
 from wetread.reading import ReadEvent
 from wetread.terminology import TARGETS, Target
 

@@ -176,7 +176,8 @@ def check_held(outcome: Outcome, archive: Archive, series: Sequence[Dataset]) ->
             dcmwrite(sources[-1], dataset, enforce_file_format=True)
         defects = verify_files(paths, sources)
     if defects:
-        raise RefusedInput(f"{len(defects)} defect(s), the first: {defects[0]}", archive.location, "report this")
+        first = f"the first in {defects[0].path.name}: {defects[0].what}"
+        raise RefusedInput(f"{len(defects)} defect(s), {first}", archive.location, "please report this")
 
 
 def _stored(outcome: Outcome) -> list[tuple[str, Dataset]]:

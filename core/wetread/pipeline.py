@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from wetread.archive import Archive, StoreReport
     from wetread.findings import Read
-    from wetread.imaging import Sample
+    from wetread.imaging.sample import Sample
     from wetread.reading import Reader, ReadEvent
 
 OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
@@ -212,7 +212,7 @@ def refuse_defects(outcome: Outcome) -> None:
         defects = verify_files(_write_objects(outcome, Path(folder)))
     if defects:
         raise RefusedInput(
-            f"{len(defects)} defect(s) found before sending, the first: {defects[0]}",
+            f"{len(defects)} defect(s) found before sending, the first in {defects[0].path.name}: {defects[0].what}",
             outcome.sr.SOPInstanceUID,
             "nothing was sent; please report this with the model and the kind of image",
         )

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wetread.findings import Box, Finding, Read
-    from wetread.imaging import Sample
+    from wetread.imaging.sample import Sample
 
 UNREVIEWED = "Preliminary, written by a model and reviewed by nobody; not for diagnosis."
 _WIDEST = 110
@@ -37,7 +37,7 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
         lines += ["", *findings_table(read.findings)]
     if read.diagnoses and read.abstention is None:
         lines += field("Answer", ", ".join(read.diagnoses))
-    for remark in (*sample.remarks, *read.remarks):
+    for remark in read.remarks:  # the sample's own remarks are among them
         lines += field("Remark", remark)
     made = read.provenance
     lines += field("Model", f"{made.model} {made.model_version}, seed {made.seed}, {made.seconds:.1f} s")

@@ -20,6 +20,13 @@ PATIENCE = 2.0
 """Seconds that may pass without a word."""
 _PLAIN_INTERVAL = 10.0
 _TICK = 0.2
+_IN_WORDS = {
+    "loading": "loading the model",
+    "looking": "looking at the images",
+    "writing": "writing the answer",
+    "grounding": "finding the pixels",
+    "done": "building SEG and SR",
+}
 
 
 class Progress:
@@ -68,17 +75,17 @@ class Progress:
             self._started = self._said = time.monotonic()
 
     def on_event(self, event: ReadEvent) -> None:
-        """Take an event of a read: a stage, or a piece of the answer's text."""
-        if event.text and self._terminal:
+        """Take an event of a read: a stage, or a piece of the answer as the model writes it."""
+        if event.stage == "writing" and event.text and self._terminal:
             self._write_text(event.text)
         else:
-            self.stage(str(event.stage), event.progress)
+            self.stage(_IN_WORDS.get(event.stage, event.stage), event.progress)
 
     def _write_text(self, text: str) -> None:
         if self.quiet:
             return
         with self._lock:
-            if not self._writing_text:
+            if not self._writing_text or text.startswith("<think>"):  # a new answer, about another plane
                 self._clear()
                 self._writing_text = self.streamed = True
             self.stream.write(text)

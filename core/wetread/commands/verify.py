@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.commands.progress import Progress
@@ -16,25 +15,13 @@ def run(options: argparse.Namespace) -> int:
     """Print every defect; 0 where there is none."""
     from wetread.reporting import verify_files
 
+    if options.source is not None and not options.source.exists():
+        raise RefusedInput("no source images", options.source, "give the file or folder with the images referred to")
     with Progress() as progress:
         progress.stage(f"checking {len(options.files)} files")
-        defects = verify_files(options.files, source_files(options.source))
+        defects = verify_files(options.files, [] if options.source is None else [options.source])
     for defect in defects:
         print(defect)
     if not defects:
         print(f"{len(options.files)} file(s), no defect found")
     return 1 if defects else 0
-
-
-def source_files(source: Path | None) -> list[Path]:
-    """The files of a source folder, or the one file; none where no source was given.
-
-    Raises:
-        RefusedInput: nothing there.
-    """
-    if source is None:
-        return []
-    files = sorted(path for path in source.rglob("*") if path.is_file()) if source.is_dir() else [source]
-    if not files or not files[0].is_file():
-        raise RefusedInput("no source images", source, "give the file or folder with the images the objects refer to")
-    return files
