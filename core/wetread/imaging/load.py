@@ -55,8 +55,8 @@ def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = Non
     Raises:
         RefusedInput: see the module docstring.
     """
-    where: object = str(datasets[0].get("SeriesInstanceUID", "series")) if datasets else "series"
-    check_series(datasets, where)
+    check_series(datasets, "series")
+    where: object = str(datasets[0].SeriesInstanceUID)
     remarks: list[str] = []
     unique = _without_same_uid(sorted(datasets, key=lambda d: str(d.SOPInstanceUID)), remarks, where)
     if len(unique) == 1:
@@ -85,7 +85,9 @@ def _without_same_uid(datasets: list[Dataset], remarks: list[str], where: object
     first: dict[str, Dataset] = {}
     for dataset in datasets:
         uid = str(dataset.SOPInstanceUID)
-        if first.setdefault(uid, dataset).PixelData != dataset.PixelData:
+        twin = first.setdefault(uid, dataset)
+        same_place = twin.get("ImagePositionPatient") == dataset.get("ImagePositionPatient")
+        if not same_place or twin.PixelData != dataset.PixelData:
             raise RefusedInput(f"two different instances share the SOP Instance UID {uid}", where, "give one of them.")
     copies = len(datasets) - len(first)
     if copies:

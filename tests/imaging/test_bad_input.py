@@ -1,0 +1,156 @@
+"""Whatever is not a readable image gets one line: what, where, what to do. Nothing of the patient is in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image, secondary_capture, write
+from pydicom.data import get_testdata_file
+
+from wetread.errors import RefusedInput
+from wetread.imaging import load_sample, open_series, to_sample
+
+
+def refusal(path: object, modality: str | None = None) -> str:
+    with pytest.raises(RefusedInput) as caught:
+        load_sample(path, modality)  # type: ignore[arg-type]
+    line = str(caught.value)
+    assert "\n" not in line
+    assert caught.value.remedy
+    return line
+
+
+def test_a_missing_path(tmp_path) -> None:
+    assert refusal(tmp_path / "nothing").startswith("no such file or folder")
+
+
+def test_an_empty_folder(tmp_path) -> None:
+    assert refusal(tmp_path).startswith("empty folder")
+
+
+def test_a_folder_without_dicom(tmp_path) -> None:
+    (tmp_path / "notes.txt").write_text("nothing here")
+    assert refusal(tmp_path).startswith("no DICOM file in the folder")
+
+
+def test_no_files() -> None:
+    assert refusal([]).startswith("no files given")
+
+
+def test_no_datasets() -> None:
+    with pytest.raises(RefusedInput, match="no instances"):
+        to_sample([])
+
+
+def test_a_file_that_is_not_dicom(tmp_path) -> None:
+    path = tmp_path / "letter.dcm"
+    path.write_bytes(b"Dear colleague, " * 40)
+    assert refusal(path).startswith("not a DICOM file")
+    assert refusal(tmp_path).startswith("not a DICOM file"), "in a folder too, because its name claims to be DICOM"
+
+
+def test_an_empty_file(tmp_path) -> None:
+    (tmp_path / "zero.dcm").touch()
+    assert refusal(tmp_path / "zero.dcm").startswith("not a DICOM file")
+
+
+@pytest.mark.parametrize("keep", [140, 300, 700, 1200, -3000, -1])
+def test_a_truncated_file_is_refused_wherever_it_breaks_off(tmp_path, keep: int) -> None:
+    path = write(ct_series(1), tmp_path)[0]
+    path.write_bytes(path.read_bytes()[:keep])
+    refusal(path)
+
+
+def test_truncated_pixel_data_says_how_much_is_there() -> None:
+    assert "8130 of 8192 bytes" in refusal(get_testdata_file("MR_truncated.dcm"))
+
+
+def test_truncated_compressed_pixel_data_names_the_transfer_syntax(tmp_path) -> None:
+    from pydicom import dcmread
+
+    dataset = dcmread(get_testdata_file("MR_small_jp2klossless.dcm"))
+    dataset.PixelData = dataset.PixelData[:40] + b"\0" * 60
+    path = tmp_path / "broken.dcm"
+    dataset.save_as(path)
+    assert "transfer syntax JPEG 2000 Image Compression (Lossless Only)" in refusal(path)
+
+
+def test_no_pixel_data(tmp_path) -> None:
+    dataset = ct_series(1)[0]
+    del dataset.PixelData
+    assert refusal(write([dataset], tmp_path)[0]).startswith("no pixel data")
+
+
+@pytest.mark.parametrize("name", ["rtplan.dcm", "test-SR.dcm", "rtdose.dcm", "liver_1frame.dcm", "rtstruct.dcm"])
+def test_an_object_that_is_no_image(name: str) -> None:
+    assert refusal(get_testdata_file(name)).startswith("unsupported kind of DICOM object: ")
+
+
+def test_a_dicom_directory_is_named_as_such() -> None:
+    directory = Path(str(get_testdata_file("CT_small.dcm"))).parent / "dicomdirtests" / "DICOMDIR"
+    assert "Media Storage Directory" in refusal(directory)
+
+
+def test_an_ecg_is_refused_in_words() -> None:
+    assert "ECG waveforms come with a later version" in refusal(get_testdata_file("waveform_ecg.dcm"))
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+@pytest.mark.parametrize("value", ["../../etc/passwd", "1.2.abc", "1" * 65])
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI", "ignore:The value length")
+def test_a_uid_with_wrong_characters_is_refused_and_not_repeated(keyword: str, value: str) -> None:
+    dataset = ct_series(1)[0]
+    dataset.add_new(keyword, "UI", value)
+    with pytest.raises(RefusedInput, match=f"{keyword} holds characters that no UID has") as caught:
+        to_sample([dataset])
+    assert value not in str(caught.value)
+
+
+def test_different_kinds_of_image_in_one_series() -> None:
+    picture = secondary_capture()[0]
+    series = ct_series(2)
+    picture.SeriesInstanceUID = series[0].SeriesInstanceUID
+    with pytest.raises(RefusedInput, match="different kinds of image in one series"):
+        to_sample([*series, picture])
+
+
+def test_several_radiographs_in_one_series() -> None:
+    first, second = dx_image()[0], dx_image(name="other")[0]
+    second.SeriesInstanceUID = first.SeriesInstanceUID
+    with pytest.raises(RefusedInput, match="2 separate pictures in one series of X-ray"):
+        to_sample([first, second])
+
+
+def test_an_unknown_modality(tmp_path) -> None:
+    np.save(tmp_path / "grey.npy", np.zeros((4, 5), dtype=np.uint8))
+    assert "unknown modality (telepathy)" in refusal(tmp_path / "grey.npy", "telepathy")
+
+
+@pytest.mark.filterwarnings("ignore:Invalid value for VR UI")
+def test_no_refusal_carries_the_patient(tmp_path) -> None:
+    datasets = [*ct_series(2), *ct_series(2, name="other"), *dx_image()]
+    del datasets[0].PixelData
+    datasets[1].Rows = 9999
+    datasets[2].ImageOrientationPatient = [1, 0, 0, 1, 0, 0]
+    datasets[3].add_new("SOPInstanceUID", "UI", "not a uid")
+    datasets[4].PixelData = datasets[4].PixelData[:10]
+    for number, dataset in enumerate(datasets):
+        path = tmp_path / f"{number}.dcm"
+        dataset.save_as(path)
+        line = refusal(path)
+        assert PATIENT_NAME not in line
+        assert PATIENT_ID not in line
+
+
+def test_files_that_are_not_dicom_are_passed_over_in_a_folder(tmp_path) -> None:
+    write(ct_series(3), tmp_path, suffix="")
+    (tmp_path / "README").write_text("about this series")
+    (tmp_path / "report.json").write_text("{}")
+    assert len(open_series(tmp_path)) == 3
+
+
+def test_a_list_of_files_is_a_series(tmp_path) -> None:
+    paths = write(ct_series(3), tmp_path)
+    assert len(open_series(paths[:2])) == 2
