@@ -137,7 +137,7 @@ def test_a_mask_of_another_size_is_refused(picture_folder: Path) -> None:
 
 
 def test_a_volume_gives_one_entry_a_slice(tmp_path: Path) -> None:
-    import SimpleITK as sitk  # noqa: N813
+    import SimpleITK as sitk
 
     values = np.arange(4 * 6 * 5, dtype=np.int16).reshape(4, 6, 5)
     labels = np.zeros((4, 6, 5), np.uint8)
