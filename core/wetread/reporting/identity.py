@@ -56,6 +56,8 @@ def stamp(dataset: Dataset, read: Read) -> None:
         setattr(dataset, keyword, date)
     for keyword in ("ContentTime", "InstanceCreationTime", "SeriesTime"):
         setattr(dataset, keyword, time)
+    for equipment in dataset.get("ContributingEquipmentSequence", []):
+        equipment.ContributionDateTime = date + time
 
 
 def clean_text(text: str, limit: int) -> str:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-    from wetread.findings import Box, Finding, Provenance
+    from wetread.findings import Box, Finding, Mask, Provenance
     from wetread.imaging.sample import Sample
 
 EDITABLE_RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
@@ -55,8 +55,10 @@ def finding_groups(
     groups = []
     if finding.box is not None:
         groups.append(_box_group(finding, finding.box, sample, provenance))
-    if segment is not None:
-        groups.append(_mask_group(finding, number, segment, sample, seg, provenance))
+    if segment is not None and finding.mask is not None:
+        groups.append(_mask_group(finding, finding.mask, number, segment, sample, seg, provenance))
+        if sample.kind is not SampleKind.VOLUME:
+            groups.append(_outline_group(finding, finding.mask, number, sample, provenance))
     return groups
 
 
@@ -96,22 +98,34 @@ def box_ring(box: Box, sample: Sample) -> NDArray[np.float64]:
 
 
 def _mask_group(
-    finding: Finding, number: int, segment: int, sample: Sample, seg: Dataset, provenance: Provenance
+    finding: Finding,
+    mask: Mask,
+    number: int,
+    segment: int,
+    sample: Sample,
+    seg: Dataset,
+    provenance: Provenance,
 ) -> Dataset:
-    mask = finding.mask
-    assert mask is not None  # a segment number is given only for findings with a mask
     children = [
         *_head(finding, f"{finding.label} {number}", provenance),
         items.segment_item(seg, segment),
         items.uid_item(items.SOURCE_SERIES, sample.planes[0].source.series_uid),
+        _size_item(mask_size(mask, sample)),
     ]
-    if sample.kind is not SampleKind.VOLUME:
-        children += [
+    return items.container(items.MEASUREMENT_GROUP, [*children, *_evidence(finding)], template="1411")
+
+
+def _outline_group(finding: Finding, mask: Mask, number: int, sample: Sample, provenance: Provenance) -> Dataset:
+    """The outline of a mask on its own: a group has either regions or a segment (TID 1410 row 5, TID 1411 row 5)."""
+    children = [
+        *_head(finding, f"{finding.label} {number} outline", provenance),
+        items.code_item(items.PURPOSE_OF_REGION, items.BOUNDED_BY),
+        *(
             items.polyline_item(IMAGE_REGION, contour, sample.planes[plane].source)
             for plane, contour in outline(mask).contours
-        ]
-    children.append(_size_item(mask_size(mask, sample)))
-    return items.container(items.MEASUREMENT_GROUP, [*children, *_evidence(finding)], template="1411")
+        ),
+    ]
+    return items.container(items.MEASUREMENT_GROUP, children, template="1410")
 
 
 def _evidence(finding: Finding) -> list[Dataset]:

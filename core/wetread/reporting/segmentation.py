@@ -219,6 +219,10 @@ def _finish(dataset: Dataset, read: Read, header: Dataset) -> None:
     """Make the object the same at every build, and say how the picture lies where nothing else does."""
     if "FrameOfReferenceUID" not in dataset:  # then Patient Orientation is required, maybe empty (PS3.3 C.7.6.1.1.1)
         dataset.PatientOrientation = header.get("PatientOrientation")
+        for groups in dataset.SharedFunctionalGroupsSequence:
+            # A spacing without a thickness is of no use without a position, and highdicom cannot read it back.
+            if "PixelMeasuresSequence" in groups and "SliceThickness" not in groups.PixelMeasuresSequence[0]:
+                del groups.PixelMeasuresSequence
     stamp(dataset, read)
     organisation = derived_uid(read.uid, "seg dimensions")
     for item in (*dataset.get("DimensionOrganizationSequence", []), *dataset.get("DimensionIndexSequence", [])):
