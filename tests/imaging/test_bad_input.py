@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image, secondary_capture, write
 from pydicom.data import get_testdata_file
 
+from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image, secondary_capture, write
 from wetread.errors import RefusedInput
 from wetread.imaging import load_sample, open_series, to_sample
 

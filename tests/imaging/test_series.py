@@ -6,10 +6,10 @@ import random
 
 import numpy as np
 import pytest
-from dicom_phantoms import ORIENTATIONS, ct_series, localizer, mr_series, tissue_at, uid, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dicom_phantoms import ORIENTATIONS, ct_series, localizer, mr_series, tissue_at, uid, write
 from wetread.errors import RefusedInput
 from wetread.imaging import load_sample, open_series, to_sample
 from wetread.imaging.sample import Sample, SampleKind

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from dicom_phantoms import ct_series, mr_series, secondary_capture
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydicom import Dataset
 
+from dicom_phantoms import ct_series, mr_series, secondary_capture
 from wetread.imaging import to_sample
 from wetread.imaging.window import INVALID_REMARK, LUT_REMARK, SIGMOID_REMARK
 
