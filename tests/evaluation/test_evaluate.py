@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from wetread.errors import RefusedInput
+from wetread.errors import ModelUnavailable, RefusedInput
 from wetread.evaluation.evaluate import evaluate
 from wetread.evaluation.report import markdown
 from wetread.evaluation.truths import load_case
@@ -30,8 +29,6 @@ SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 
 class BrightReader:
     """Marks bright pixels as whatever it is asked for, except where it abstains."""
-
-    info = SimpleNamespace(name="bright", version="1")
 
     def __init__(self, abstain_on: Modality | None = None) -> None:
         self.abstain_on = abstain_on
@@ -186,6 +183,18 @@ def test_an_item_that_cannot_be_read_is_listed_and_the_others_are_measured(cells
     report = evaluate(data_dir=cells, reader=BrightReader(), progress=False, show=False)
     assert report["labels"]["nuclei"]["items"] == 1
     assert [one["item"] for one in report["refused_items"]] == ["a"]
+    (cells / "b.png").write_bytes(b"not a picture")
+    with pytest.raises(RefusedInput, match="none of 2 items"):
+        evaluate(data_dir=cells, reader=BrightReader(), progress=False, show=False)
+
+
+def test_weights_that_do_not_load_end_the_evaluation(cells: Path) -> None:
+    class Broken(BrightReader):
+        def read(self, sample: Sample, question: str | None = None) -> Read:
+            raise ModelUnavailable("no weights", "model", "download it again")
+
+    with pytest.raises(ModelUnavailable):
+        evaluate(data_dir=cells, reader=Broken(), progress=False)
 
 
 def test_parts_and_limits_choose_the_same_items_every_time(tmp_path: Path) -> None:

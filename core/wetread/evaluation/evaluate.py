@@ -15,6 +15,7 @@ import sys
 import time
 from collections import Counter, defaultdict
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -33,17 +34,12 @@ from wetread.training import manifests
 from wetread.training.manifests import Entry, EntryKind, Manifest, Part, read_manifest
 
 if TYPE_CHECKING:
-    from wetread.findings import Read
+    from wetread.findings import Provenance, Read
     from wetread.imaging.sample import Sample
 
 
 class Reads(Protocol):
     """What evaluation needs of a reader; `wetread.reading.Reader` has it."""
-
-    @property
-    def info(self) -> Any:
-        """Name, version and labels of the model."""
-        ...
 
     def read(self, sample: Sample, question: str | None = None) -> Read:
         """Read one sample."""
@@ -78,6 +74,7 @@ def evaluate(
 
     Raises:
         RefusedInput: no usable item, no label that Wetread can name, or a report that cannot be written.
+        ModelUnavailable: the model is not there or its weights do not load.
     """
     if limit is not None and limit < 1:
         raise RefusedInput(f"limit of {limit}", "--limit", "give a positive number")
@@ -93,8 +90,11 @@ def evaluate(
         from wetread.reading import Reader
 
         reader = Reader(model)
-    scores, refused, reads = _run(reader, entries, asked, _labels_in_masks(manifest), progress)
-    report = _report(manifest, split, limit, entries, skipped, scores, refused, reads, reader)
+    measured = _run(reader, entries, asked, _labels_in_masks(manifest), progress)
+    if measured.who is None:
+        raise RefusedInput(f"none of {len(entries)} items could be read; the first: {measured.refused[0]['reason']}",
+                           manifest.folder, "check the files")  # fmt: skip
+    report = _report(manifest, split, limit, entries, skipped, measured, measured.who)
     if target_file is not None:
         _write(target_file, report)
     if show:
@@ -121,29 +121,41 @@ def answer_of(read: Read, label: str, seconds: float) -> Answer:
     )
 
 
+@dataclass(slots=True)
+class _Measured:
+    """What the loop over the items leaves behind; reads with their masks are let go of at once."""
+
+    scores: list[Score] = field(default_factory=list)
+    refused: list[dict[str, str]] = field(default_factory=list)
+    abstentions: Counter[str] = field(default_factory=Counter)
+    who: Provenance | None = None
+
+
 def _run(
     reader: Reads, entries: Sequence[Entry], asked: Sequence[str], in_masks: set[str], progress: bool
-) -> tuple[list[Score], list[dict[str, str]], list[Read]]:
+) -> _Measured:
     from tqdm import tqdm
 
-    scores: list[Score] = []
-    refused: list[dict[str, str]] = []
-    reads: list[Read] = []
+    done = _Measured()
     with tqdm(total=len(entries) * len(asked), unit="read", disable=not progress, file=sys.stderr) as bar:
         for entry in entries:
             try:
                 case = load_case(entry)
-                for label in asked:
-                    begun = time.perf_counter()
-                    read = reader.read(case.sample, segment_question(label))
-                    seconds = time.perf_counter() - begun
-                    truth = case.truth(label, in_masks=label in in_masks)
-                    scores.append(score(entry.id, entry.group, label, truth, answer_of(read, label, seconds)))
-                    reads.append(read)
-                    bar.update()
             except RefusedInput as error:
-                refused.append({"item": entry.id, "reason": str(error)})
-    return scores, refused, reads
+                done.refused.append({"item": entry.id, "reason": str(error)})
+                bar.update(len(asked))
+                continue
+            for label in asked:
+                begun = time.perf_counter()
+                read = reader.read(case.sample, segment_question(label))
+                seconds = time.perf_counter() - begun
+                truth = case.truth(label, in_masks=label in in_masks)
+                done.scores.append(score(entry.id, entry.group, label, truth, answer_of(read, label, seconds)))
+                if read.abstention is not None:
+                    done.abstentions[read.abstention] += 1
+                done.who = done.who or read.provenance
+                bar.update()
+    return done
 
 
 def _chosen(manifest: Manifest, part: Part, limit: int | None) -> list[Entry]:
@@ -176,19 +188,23 @@ def _report(
     limit: int | None,
     entries: Sequence[Entry],
     skipped: dict[str, str],
-    scores: Sequence[Score],
-    refused: list[dict[str, str]],
-    reads: Sequence[Read],
-    reader: Reads,
+    measured: _Measured,
+    who: Provenance,
 ) -> dict[str, Any]:
     by_label: defaultdict[str, list[Score]] = defaultdict(list)
-    for one in scores:
+    for one in measured.scores:
         by_label[one.label].append(one)
-    seconds = [s.seconds for s in scores]
+    seconds = [s.seconds for s in measured.scores]
     return {
         "wetread": __version__,
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        "model": _model(reader, reads),
+        "model": {
+            "name": who.model,
+            "version": who.model_version,
+            "weights_sha256": who.weights_sha256,
+            "device_uid": who.device_uid,
+            "seed": who.seed,
+        },
         "data": {
             "folder": manifest.folder.resolve().name,
             "manifest_sha256": hashlib.sha256((manifest.folder / "manifest.jsonl").read_bytes()).hexdigest(),
@@ -199,25 +215,15 @@ def _report(
             "problems": list(manifest.problems),
         },
         "labels": {label: summarise(by_label[label]) for label in sorted(by_label)},
-        "reads": len(scores),
-        "abstentions": dict(Counter(read.abstention for read in reads if read.abstention is not None)),
-        "seconds": {"total": round(sum(seconds), 2), "median_read": round(float(np.median(seconds)), 3)}
-        if seconds else None,
+        "reads": len(measured.scores),
+        "abstentions": dict(measured.abstentions),
+        "seconds": {"total": round(sum(seconds), 2), "median_read": round(float(np.median(seconds)), 3)},
         "skipped_labels": skipped,
-        "refused_items": refused,
+        "refused_items": measured.refused,
         "bootstrap": {"resamples": RESAMPLES, "seed": SEED, "unit": "group", "level": 0.95},
         "definitions": DEFINITIONS,
-        "scores": [one.as_dict() for one in scores],
+        "scores": [one.as_dict() for one in measured.scores],
     }  # fmt: skip
-
-
-def _model(reader: Reads, reads: Sequence[Read]) -> dict[str, Any]:
-    """Who read: from the reads themselves where there are any, so that the weights are named."""
-    if not reads:
-        return {"name": str(reader.info.name), "version": str(reader.info.version)}
-    who = reads[0].provenance
-    return {"name": who.model, "version": who.model_version, "weights_sha256": who.weights_sha256,
-            "device_uid": who.device_uid, "seed": who.seed}  # fmt: skip
 
 
 def _writable(json_path: str | Path | None) -> Path | None:

@@ -257,7 +257,9 @@ def read_manifest(folder: str | Path, *, slices: bool = False, volumes_first: bo
         entries += [replace(entry, slice_index=i) for i in range(count)] if wanted else [entry]
     if not entries:
         first = f"; {problems[0]}" if problems else ""
-        raise RefusedInput(f"no usable item ({len(problems)} broken{first})", path, "check the manifest and its files")
+        raise RefusedInput(
+            f"no usable item ({len(problems)} left out{first})", path, "check the manifest and its files"
+        )
     return Manifest(root, tuple(entries), tuple(problems))
 
 
