@@ -7,6 +7,7 @@ service's own routes are mounted beside them under /wetread/v1, where reads are 
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import shutil
 import sys
@@ -15,13 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import HTTPException
+from monailabel.config import settings
 from monailabel.interfaces.app import MONAILabelApp
 
 import wetread
 from lib.admission import ForbiddenImage, admit
+from lib.passage import Passage, keep_running
 from lib.read_task import ReadTask
+from lib.shared_reader import SharedReader
+from wetread.archive import open_archive
 from wetread.errors import RefusedInput
-from wetread.reading import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -32,11 +36,13 @@ class WetreadApp(MONAILabelApp):
     Args:
         app_dir: this folder.
         studies: folder of images, or URL of a DICOMweb archive.
-        conf: `--conf` pairs: `model` (name, folder or hub id), `modality` (of NIfTI files and pictures).
+        conf: `--conf` pairs: `model` (name or folder), `modality` (of NIfTI files and pictures), `archive` (folder or
+            URL of the jobs; the studies URL, or the folder `dicom` in the studies folder), `hosts` (names besides
+            this machine's own by which clients may address the service, separated by commas).
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        self.reader = Reader(model=conf.get("model", "wetread-mini"))
+        self.reader = SharedReader(conf.get("model", "wetread-mini"))
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -65,10 +71,31 @@ class WetreadApp(MONAILabelApp):
             raise HTTPException(422, _public(error)) from error
 
     def on_init_complete(self) -> None:
-        """Say what an administrator must know."""
+        """Offer the service's routes, and say what an administrator must know."""
         super().on_init_complete()
+        if settings.MONAI_LABEL_AUTH_ENABLE:
+            logger.warning("MONAI Label's log-in does not cover /wetread/v1, so it is not offered here: wetread serve")
+        else:
+            self._offer_service()
         if not _listens_on_loopback(sys.argv):
             logger.warning("This server is not bound to 127.0.0.1 and asks nobody who they are: use --host 127.0.0.1")
+
+    def _offer_service(self) -> None:
+        from monailabel.app import app as web
+
+        from wetread.service.app import LOOPBACK, create_app
+
+        is_url = self.studies.startswith(("http://", "https://"))
+        location = self.conf.get("archive") or (self.studies if is_url else str(Path(self.studies) / "dicom"))
+        archive = open_archive(
+            location,
+            user=settings.MONAI_LABEL_DICOMWEB_USERNAME or None,
+            password=settings.MONAI_LABEL_DICOMWEB_PASSWORD or None,
+        )
+        hosts = [*LOOPBACK, *filter(None, self.conf.get("hosts", "").split(","))]
+        service = create_app(archive, self.reader, allowed_hosts=hosts)
+        web.router.routes.append(Passage(service, [str(origin) for origin in settings.MONAI_LABEL_CORS_ORIGINS]))
+        self._service = asyncio.get_running_loop().create_task(keep_running(service))
 
     def _image_folders(self) -> list[str]:
         local = [] if self.studies.startswith(("http://", "https://")) else [self.studies]

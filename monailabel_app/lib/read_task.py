@@ -8,7 +8,6 @@ MONAI Label builds the app once in the server and again in every training and ba
 from __future__ import annotations
 
 import tempfile
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,13 +27,12 @@ class ReadTask(InferTask):
     """Asks one Reader.
 
     Args:
-        reader: loads its weights at the first read.
+        reader: loads its weights at the first read; safe from several threads.
         modality: what NIfTI files and pictures are where the request does not say; empty: as imaging finds it.
     """
 
     def __init__(self, reader: Reader, modality: str = "") -> None:
         self.reader = reader
-        self._one_at_a_time = threading.Lock()  # batches call from several threads, a Reader reads one image at a time
         super().__init__(
             type="reading",
             labels={label: value for value, label in enumerate(reader.info.labels, start=1)},
@@ -72,9 +70,7 @@ class ReadTask(InferTask):
             raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
         question = str(request.get("question") or "") or None
         datasets = open_series(_dicom_of(image), modality)
-        with self._one_at_a_time:
-            outcome = read_series(datasets, question, reader=self.reader)
-
+        outcome = read_series(datasets, question, reader=self.reader)
         labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
         with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:
             path = file.name

@@ -17,6 +17,7 @@ import SimpleITK as sitk
 from PIL import Image
 
 import dicom_phantoms
+from wetread.archive import open_archive
 
 pytest.importorskip("monailabel", reason="MONAI Label is not installed: make install-app")
 APP = Path(__file__).parents[2] / "monailabel_app"
@@ -204,6 +205,31 @@ def test_what_cannot_be_read_is_refused_in_words(server, image, params):
     assert len(answer.json()["detail"].splitlines()) == 1
 
 
-def test_reads_are_also_jobs_under_the_service_routes(server):
-    paths = requests.get(f"{server}/openapi.json", timeout=30).json()["paths"]
-    assert any(path.startswith("/wetread/v1/") for path in paths)
+def test_reads_are_also_jobs_that_do_not_block_the_server(server, studies):
+    series = dicom_phantoms.mr_series()
+    archive = requests.get(f"{server}/wetread/v1/capabilities", timeout=30).json()["archive"]
+    assert archive == str(studies / "dicom")
+    open_archive(archive).store(series).require_complete()
+    wanted = {"study_uid": series[0].StudyInstanceUID, "series_uid": series[0].SeriesInstanceUID}
+    job = requests.post(f"{server}/wetread/v1/reads", json=wanted, timeout=30).json()
+    slowest = 0.0
+    while job["state"] in ("SCHEDULED", "IN PROGRESS"):
+        asked = time.monotonic()
+        requests.get(f"{server}/info/", timeout=30).raise_for_status()
+        slowest = max(slowest, time.monotonic() - asked)
+        time.sleep(0.1)
+        job = requests.get(f"{server}/wetread/v1/reads/{job['uid']}", timeout=30).json()
+    assert job["state"] == "COMPLETED", job["reason"]
+    assert slowest < 2.0
+
+
+def test_the_service_refuses_pages_of_other_origins_and_foreign_host_names(server):
+    address = f"{server}/wetread/v1/capabilities"
+    assert requests.get(address, headers={"Origin": server}, timeout=30).status_code == 200
+    assert requests.get(address, headers={"Origin": "https://elsewhere.example"}, timeout=30).status_code == 403
+    assert requests.get(address, headers={"Host": "elsewhere.example"}, timeout=30).status_code == 400
+
+
+def test_stock_routes_stay_where_they_were(server):
+    assert requests.get(f"{server}/info", timeout=30).json()["name"] == "Wetread"
+    assert requests.get(f"{server}/wetread/v2/reads", timeout=30).status_code == 404
