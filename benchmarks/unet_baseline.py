@@ -171,10 +171,10 @@ def main() -> int:
         parser.error(f"no item with the label {options.label!r} on both sides of the split")
     network, facts = train(training, options.label, options.minutes * 60, options.seed)
     figures = summarise(measure(network, holdout, options.label))
-    given = [argument for argument in sys.argv[1:] if argument != str(options.data)]
     report = {
-        "command": " ".join(["python benchmarks/unet_baseline.py", f"../shared/data/{options.data.name}", *given]),
-        "data": options.data.name,
+        "command": f"python benchmarks/unet_baseline.py {options.data.resolve().name} '{options.label}' "
+        f"--minutes {options.minutes:g} --threads {options.threads} --seed {options.seed}",
+        "data": options.data.resolve().name,
         "label": options.label,
         "parameters": sum(p.numel() for p in network.parameters()),
         "picture_size": SIZE,
