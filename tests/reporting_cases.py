@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from pydicom import Dataset
+
 import dicom_multiframe_phantoms as multiframe
 import dicom_phantoms as phantoms
 import reporting_reads as reads
-from pydicom import Dataset
 from wetread.findings import Read
 from wetread.imaging.sample import Sample, SampleKind
 from wetread.terminology import Modality

@@ -4,14 +4,15 @@ import io
 from pathlib import Path
 from typing import NamedTuple
 
-import dicom_phantoms
 import highdicom
 import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-import validators
 from pydicom import Dataset
+
+import dicom_phantoms
+import validators
 from reporting_cases import CASES, PLACED
 from wetread.findings import Read
 from wetread.imaging.sample import Sample
@@ -151,7 +152,7 @@ def test_the_sources_headers_are_left_as_they_were(name):
 
 
 def test_missing_type_2_attributes_are_filled_with_nothing(tmp_path):
-    datasets, sample, read = CASES["ct axial"]()
+    _, sample, read = CASES["ct axial"]()
     missing = ["StudyID", "AccessionNumber", "PatientBirthDate", "PatientSex", "StudyTime", "PatientID"]
     for header in sample.headers:
         for keyword in missing:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pydicom
+from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
 from pydicom.uid import (
     UID,
@@ -35,6 +36,7 @@ REPORTS = frozenset({EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DS
 LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has no name for it
 SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
 
+_UNDEFINED_LENGTH = 0xFFFFFFFF
 _UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
 
@@ -118,6 +120,8 @@ def is_uid(text: str) -> bool:
 def _read(path: Path, defects: list[Defect]) -> Dataset | None:
     try:
         dataset = pydicom.dcmread(path)
+        if _is_cut_short(dataset):
+            raise EOFError
         dataset.walk(lambda *_: None)  # decodes every element now, so that a broken one is found here
     except InvalidDicomError:
         defects.append(Defect(path, "not a DICOM file", "give SR or SEG files in DICOM format."))
@@ -128,6 +132,17 @@ def _read(path: Path, defects: list[Defect]) -> Dataset | None:
     else:
         return dataset
     return None
+
+
+def _is_cut_short(dataset: Dataset) -> bool:
+    """True where the last element declares more bytes than the file holds, which pydicom reads without a word."""
+    raw = list(map(dataset.get_item, dataset.keys()))
+    return any(
+        isinstance(element, RawDataElement)
+        and element.length != _UNDEFINED_LENGTH
+        and len(element.value or b"") < element.length
+        for element in raw
+    )
 
 
 def _sources(source_paths: Iterable[str | Path], defects: list[Defect]) -> dict[str, Dataset]:

@@ -1,0 +1,90 @@
+"""What OHIF and 3D Slicer ask of a report before they draw its boxes, restated (their readers are not run here)."""
+
+import pytest
+from pydicom import Dataset
+
+from reporting_cases import CASES
+from wetread.reporting.report_groups import EDITABLE_RECTANGLE
+from wetread.reporting.segmentation import build_seg
+from wetread.reporting.structured_report import build_sr
+
+NAMES = ("ct axial", "dx", "microscopy", "ultrasound cine")
+
+
+def report(name: str) -> Dataset:
+    _, sample, read = CASES[name]()
+    return build_sr(read, sample, build_seg(read, sample))
+
+
+def code(item: Dataset) -> str:
+    return item.ConceptNameCodeSequence[0].CodeValue
+
+
+def groups(sr: Dataset) -> list[Dataset]:
+    (measurements,) = (item for item in sr.ContentSequence if code(item) == "126010")
+    return list(measurements.ContentSequence)
+
+
+def box_groups(sr: Dataset) -> list[Dataset]:
+    return [g for g in groups(sr) if g.ContentSequence[0].TextValue == EDITABLE_RECTANGLE]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_ohif_finds_the_rectangle_inside_the_first_number_of_a_box_group(name):
+    sr = report(name)
+    assert box_groups(sr)
+    for group in box_groups(sr):
+        first = next(item for item in group.ContentSequence if item.ValueType == "NUM")
+        (region,) = first.ContentSequence
+        assert (region.RelationshipType, region.GraphicType) == ("INFERRED FROM", "POLYLINE")
+        assert len(region.GraphicData) == 10
+        assert list(region.GraphicData[:2]) == list(region.GraphicData[-2:])
+        assert region.ContentSequence[0].RelationshipType == "SELECTED FROM"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_slicer_has_its_four_demands(name):
+    sr = report(name)
+    assert sr.SeriesDescription == "AI findings (unreviewed)"
+    for group in groups(sr):
+        assert "363698007" in [code(item) for item in group.ContentSequence]
+    for group in box_groups(sr):
+        (purpose,) = (item for item in group.ContentSequence if code(item) == "130400")
+        assert purpose.ConceptCodeSequence[0].CodeValue == "75958009"
+        assert [item.GraphicType for item in group.ContentSequence if item.ValueType == "SCOORD"] == ["POLYLINE"]
+    evidence = sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    assert evidence.ReferencedSOPSequence[0].ReferencedSOPClassUID != "1.2.840.10008.5.1.4.1.1.66.4"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_report_is_preliminary_unverified_and_by_a_device(name):
+    sr = report(name)
+    assert (sr.CompletionFlag, sr.PreliminaryFlag, sr.VerificationFlag) == ("COMPLETE", "PRELIMINARY", "UNVERIFIED")
+    observer = [item for item in sr.ContentSequence if item.RelationshipType == "HAS OBS CONTEXT"]
+    assert observer[0].ConceptCodeSequence[0].CodeValue == "121007"
+    assert observer[1].UID == "2.25.1234567"
+
+
+def test_the_weights_hash_is_the_first_algorithm_parameter():
+    for group in groups(report("ct axial")):
+        parameters = [item.TextValue for item in group.ContentSequence if code(item) == "111002"]
+        assert parameters[0] == f"weights_sha256={'ab' * 32}"
+        assert "seed=7" in parameters
+
+
+def test_masks_of_flat_pictures_are_outlined_and_those_of_volumes_are_not():
+    def outlines(sr):
+        return [g for g in groups(sr) if g.ContentSequence[0].TextValue.endswith("outline")]
+
+    assert len(outlines(report("microscopy"))) == 2
+    assert outlines(report("ct axial")) == []
+
+
+def test_a_countable_finding_says_how_many():
+    counts = [
+        item.MeasuredValueSequence[0].NumericValue
+        for group in groups(report("microscopy"))
+        for item in group.ContentSequence
+        if code(item) == "246432004"
+    ]
+    assert counts == [1, 1]
