@@ -7,7 +7,7 @@ that has nothing but a loopback interface, and its port is carried out through a
 
 Run as a script this file is the inner half: it brings the namespace's loopback up, starts Orthanc and forwards.
 Use: ``with orthanc_server(folder) as server: DICOMwebClient(server.url, ...)``; or the pytest fixture `orthanc`
-(``pytest_plugins`` or ``from tests.orthanc import orthanc``). Skips, with the reason, where Orthanc is absent.
+(``pytest_plugins`` or ``from orthanc import orthanc``). Skips, with the reason, where Orthanc is absent.
 """
 
 from __future__ import annotations

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
 from pydicom.uid import generate_uid
 
-from tests.orthanc import OrthancServer, orthanc
+from orthanc import OrthancServer, orthanc
 from wetread.archive import StoreState
 from wetread.archive.dicomweb import DicomwebArchive
 from wetread.errors import ArchiveRefused
@@ -20,8 +18,8 @@ pytestmark = pytest.mark.orthanc
 
 
 @pytest.fixture
-def archive(orthanc: OrthancServer) -> Iterator[DicomwebArchive]:  # noqa: F811
-    yield DicomwebArchive(orthanc.url, user=orthanc.user, password=orthanc.password)
+def archive(orthanc: OrthancServer) -> DicomwebArchive:
+    return DicomwebArchive(orthanc.url, user=orthanc.user, password=orthanc.password)
 
 
 def fresh(name: str = "CT_small.dcm", count: int = 1) -> list[Dataset]:
@@ -52,7 +50,9 @@ def test_a_whole_series_is_stored_and_streamed_back(archive: DicomwebArchive) ->
     sent = fresh(count=60)
     report = archive.store(sent)
     assert {instance.state for instance in report.instances} == {StoreState.STORED}
-    back = {dataset.SOPInstanceUID for dataset in archive.iter_series(sent[0].StudyInstanceUID, sent[0].SeriesInstanceUID)}
+    back = {
+        dataset.SOPInstanceUID for dataset in archive.iter_series(sent[0].StudyInstanceUID, sent[0].SeriesInstanceUID)
+    }
     assert back == {dataset.SOPInstanceUID for dataset in sent}
     assert {instance.state for instance in archive.store(sent).instances} == {StoreState.IDENTICAL}
 
@@ -84,12 +84,12 @@ def test_a_uid_that_is_none_is_never_sent(archive: DicomwebArchive) -> None:
     assert archive.search_studies({"StudyInstanceUID": bad.StudyInstanceUID}) == []
 
 
-def test_wrong_credentials_and_wrong_uids_are_one_line(archive: DicomwebArchive, orthanc: OrthancServer) -> None:  # noqa: F811
+def test_wrong_credentials_and_wrong_uids_are_one_line(archive: DicomwebArchive, orthanc: OrthancServer) -> None:
     with pytest.raises(ArchiveRefused, match=r"access refused \(401\)"):
         DicomwebArchive(orthanc.url, user=orthanc.user, password="wrong").search_studies()
     with pytest.raises(ArchiveRefused, match=r"access refused \(401\)"):
         DicomwebArchive(orthanc.url, token="no-such-token").store(fresh())
-    with pytest.raises(ArchiveRefused, match="check the UIDs|no such series"):
+    with pytest.raises(ArchiveRefused, match=r"check the UIDs|no such series"):
         archive.retrieve_series(generate_uid(), generate_uid())
     with pytest.raises(ArchiveRefused, match="check the UIDs"):
         archive.retrieve_instance(generate_uid(), generate_uid(), generate_uid())

@@ -35,9 +35,7 @@ _OF_THE_ARCHIVE = frozenset(
     tag_for_keyword(keyword)
     for keyword in ("RetrieveURL", "RetrieveAETitle", "InstanceAvailability", "DataSetTrailingPadding")
 )
-_PIXELS = frozenset(
-    tag_for_keyword(keyword) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
-)
+_PIXELS = frozenset(tag_for_keyword(keyword) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
 # What decompressing legitimately changes besides the pixels.
 _OF_THE_ENCODING = frozenset(
     tag_for_keyword(keyword) for keyword in ("PhotometricInterpretation", "PlanarConfiguration")

@@ -21,7 +21,7 @@ from pydicom import Dataset
 from pydicom.errors import InvalidDicomError
 
 from wetread.archive.content import decoded, differences, encoded, is_only_coerced
-from wetread.archive.protocol import StoredInstance, StoreReport, StoreState, checked_uid
+from wetread.archive.protocol import NotInArchive, StoredInstance, StoreReport, StoreState, checked_uid
 from wetread.archive.stow import StowAnswer, read_answer
 from wetread.errors import ArchiveRefused
 
@@ -40,6 +40,7 @@ class BearerToken(requests.auth.AuthBase):
         self._token = token
 
     def __call__(self, request: requests.PreparedRequest) -> requests.PreparedRequest:
+        """The request with the header (called by requests)."""
         request.headers["Authorization"] = f"Bearer {self._token}"
         return request
 
@@ -52,7 +53,8 @@ class DicomwebArchive:
         token: bearer token; else the environment's ``WETREAD_ARCHIVE_TOKEN``.
         user: name for basic authentication, with `password`; else ``WETREAD_ARCHIVE_USER`` and ``_PASSWORD``.
         password: see `user`.
-        certificates: PEM file of the hospital's own authority; else ``WETREAD_ARCHIVE_CA``; else the public ones.
+        certificates: PEM file of the hospital's own authority; else ``WETREAD_ARCHIVE_CERTIFICATES``; else the
+            public ones.
         timeout: (connect, read) in seconds.
 
     Raises:
@@ -76,7 +78,7 @@ class DicomwebArchive:
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.max_redirects = 0
-        self._session.verify = _certificates(certificates or os.environ.get("WETREAD_ARCHIVE_CA"))
+        self._session.verify = _certificates(certificates or os.environ.get("WETREAD_ARCHIVE_CERTIFICATES"))
         token = token or os.environ.get("WETREAD_ARCHIVE_TOKEN")
         user = user or parts.username or os.environ.get("WETREAD_ARCHIVE_USER")
         password = password or parts.password or os.environ.get("WETREAD_ARCHIVE_PASSWORD")
@@ -134,7 +136,7 @@ class DicomwebArchive:
                 found = True
                 yield dataset
         if not found:
-            raise ArchiveRefused("no such series", series, "check the study and series UIDs")
+            raise NotInArchive("no such series", series, "check the study and series UIDs")
 
     def retrieve_series(self, study_uid: str, series_uid: str) -> list[Dataset]:
         """See `Archive.retrieve_series`."""
@@ -208,13 +210,13 @@ class DicomwebArchive:
         if len(sops) > _ONE_BY_ONE:
             try:
                 yield from self.iter_series(study, series)
-            except NotHeld:
+            except NotInArchive:
                 return
             return
         for sop in sops:
             try:
                 yield self.retrieve_instance(study, series, sop)
-            except NotHeld:
+            except NotInArchive:
                 continue
 
     def _stow(self, datasets: Sequence[Dataset]) -> StowAnswer:
@@ -247,31 +249,37 @@ class DicomwebArchive:
             raise _refusal(status, what, self._url) from None
         except requests.exceptions.SSLError:
             raise ArchiveRefused(
-                "its certificate is not trusted", self._url, "give the hospital's authority (WETREAD_ARCHIVE_CA)"
+                "its certificate is not trusted",
+                self._url,
+                "give the hospital's authority (WETREAD_ARCHIVE_CERTIFICATES)",
             ) from None
         except requests.exceptions.Timeout:
             raise ArchiveRefused(f"no answer in time to {what}", self._url, "try again later") from None
         except requests.TooManyRedirects:
-            raise ArchiveRefused("it redirects elsewhere", self._url, "give the final address; none is followed") from None
+            raise ArchiveRefused(
+                "it redirects elsewhere", self._url, "give the final address; none is followed"
+            ) from None
         except requests.exceptions.JSONDecodeError:
-            raise ArchiveRefused(f"no DICOM answer to {what}", self._url, "check that this is a DICOMweb root") from None
+            raise ArchiveRefused(
+                f"no DICOM answer to {what}", self._url, "check that this is a DICOMweb root"
+            ) from None
         except requests.RequestException as error:
             raise ArchiveRefused(
                 f"cannot be reached ({type(error).__name__})", self._url, "check address and network"
             ) from None
         except (ValueError, KeyError, TypeError, AttributeError, EOFError, InvalidDicomError):
-            raise ArchiveRefused(f"no DICOM answer to {what}", self._url, "check that this is a DICOMweb root") from None
-
-
-class NotHeld(ArchiveRefused):
-    """The archive does not hold what was asked for (404, or 410)."""
+            raise ArchiveRefused(
+                f"no DICOM answer to {what}", self._url, "check that this is a DICOMweb root"
+            ) from None
 
 
 def _refusal(status: int, what: str, url: str) -> ArchiveRefused:
     if status in (401, 403):
         return ArchiveRefused(f"access refused ({status})", url, "check the token, or the user and password")
     if status in (404, 410):
-        return NotHeld(f"does not hold what was asked for: {what} ({status})", url, "check the UIDs and the address")
+        return NotInArchive(
+            f"does not hold what was asked for: {what} ({status})", url, "check the UIDs and the address"
+        )
     return ArchiveRefused(f"answered {status} to {what}", url, "see the archive's own log")
 
 
@@ -325,5 +333,5 @@ def _certificates(path: str | os.PathLike[str] | None) -> str | bool:
     if path is None:
         return True
     if not os.path.isfile(path):
-        raise ArchiveRefused("no such certificate file", path, "give a PEM file of the authority")
+        raise NotInArchive("no such certificate file", path, "give a PEM file of the authority")
     return os.fspath(path)

@@ -18,7 +18,7 @@ from pydicom.errors import InvalidDicomError
 
 from wetread.archive.content import decoded, differences, encoded
 from wetread.archive.index import FolderIndex
-from wetread.archive.protocol import StoredInstance, StoreReport, StoreState, checked_uid
+from wetread.archive.protocol import NotInArchive, StoredInstance, StoreReport, StoreState, checked_uid
 from wetread.archive.query import Attributes, Level, Query
 from wetread.errors import ArchiveRefused
 
@@ -105,7 +105,7 @@ class FolderArchive:
         """
         path = self._path(study_uid, series_uid, sop_instance_uid)
         if not path.is_file():
-            raise ArchiveRefused("no such instance", path.stem, "check the study, series and instance UIDs")
+            raise NotInArchive("no such instance", path.stem, "check the study, series and instance UIDs")
         return path
 
     def series_files(self, study_uid: str, series_uid: str) -> list[Path]:
@@ -117,7 +117,7 @@ class FolderArchive:
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")
         files = sorted((self.root / study / series).glob("*.dcm"))
         if not files:
-            raise ArchiveRefused("no such series", series, "check the study and series UIDs")
+            raise NotInArchive("no such series", series, "check the study and series UIDs")
         return files
 
     def study_files(self, study_uid: str) -> list[Path]:
@@ -129,7 +129,7 @@ class FolderArchive:
         study = checked_uid(study_uid, "StudyInstanceUID")
         files = sorted((self.root / study).glob("*/*.dcm"))
         if not files:
-            raise ArchiveRefused("no such study", study, "check the study UID")
+            raise NotInArchive("no such study", study, "check the study UID")
         return files
 
     def store(self, datasets: Sequence[Dataset]) -> StoreReport:
@@ -190,7 +190,9 @@ class FolderArchive:
         different = differences(decoded(content), _read(path))
         if not different:
             return _outcome(dataset, StoreState.IDENTICAL)
-        return _outcome(dataset, StoreState.CONFLICT, f"other content is held under this UID: {', '.join(different[:5])}")
+        return _outcome(
+            dataset, StoreState.CONFLICT, f"other content is held under this UID: {', '.join(different[:5])}"
+        )
 
     def _path(self, study_uid: object, series_uid: object, sop_instance_uid: object) -> Path:
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")
@@ -254,6 +256,6 @@ def _read(path: Path) -> Dataset:
     try:
         return dcmread(path)
     except FileNotFoundError:
-        raise ArchiveRefused("no such instance", path.stem, "it was taken away; search again") from None
+        raise NotInArchive("no such instance", path.stem, "it was taken away; search again") from None
     except (InvalidDicomError, EOFError, OSError) as error:
         raise ArchiveRefused(f"not readable ({type(error).__name__})", path, "restore this file") from None

@@ -91,8 +91,9 @@ class FolderIndex:
         folder = self._root / study / series
         present = {entry.name[:-4] for entry in os.scandir(folder) if entry.name.endswith(".dcm")}
         cached = {
-            sop for (sop,) in connection.execute("SELECT sop FROM instance WHERE study = ? AND series = ?", (study, series))
-        }  # fmt: skip
+            row[0]
+            for row in connection.execute("SELECT sop FROM instance WHERE study = ? AND series = ?", (study, series))
+        }
         for sop in cached - present:
             connection.execute("DELETE FROM instance WHERE study = ? AND series = ? AND sop = ?", (study, series, sop))
         head: Attributes | None = None

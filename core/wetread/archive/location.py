@@ -35,9 +35,7 @@ def open_archive(
     if re.match(r"[A-Za-z][A-Za-z0-9+.-]+://", str(location)):
         from wetread.archive.dicomweb import DicomwebArchive
 
-        return DicomwebArchive(
-            str(location), token=token, user=user, password=password, certificates=certificates
-        )
+        return DicomwebArchive(str(location), token=token, user=user, password=password, certificates=certificates)
     from wetread.archive.folder import FolderArchive
 
     return FolderArchive(location)

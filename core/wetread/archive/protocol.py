@@ -24,17 +24,25 @@ _UID = re.compile(r"[0-9]+(\.[0-9]+)*")
 MAXIMUM_UID_LENGTH = 64
 
 
+class NotInArchive(ArchiveRefused):
+    """The archive answers, and does not hold what was asked for."""
+
+
+class NotUid(ArchiveRefused):
+    """What was given as a UID is none."""
+
+
 def checked_uid(uid: object, keyword: str) -> str:
     """The UID as text, when it is one (PS3.5 9.1): digits and single dots, at most 64 characters.
 
     Every UID passes here before it becomes part of a path or a URL; ``../../etc/passwd`` and ``..`` do not pass.
 
     Raises:
-        ArchiveRefused: not a UID. The offending text is not repeated: it may hold anything.
+        NotUid: the offending text is not repeated: it may hold anything.
     """
     text = str(uid)
     if len(text) > MAXIMUM_UID_LENGTH or not _UID.fullmatch(text):
-        raise ArchiveRefused("not a DICOM UID", keyword, "give digits separated by dots, at most 64 characters")
+        raise NotUid("not a DICOM UID", keyword, "give digits separated by dots, at most 64 characters")
     return text
 
 

@@ -81,9 +81,7 @@ def read_answer(response: requests.Response) -> StowAnswer:
         for item in _items(body, _FAILED)
         if (uid := _first(item, _SOP_UID))
     }
-    unnamed = bool(_items(body, _OTHER_FAILURES)) or any(
-        not _first(item, _SOP_UID) for item in _items(body, _FAILED)
-    )
+    unnamed = bool(_items(body, _OTHER_FAILURES)) or any(not _first(item, _SOP_UID) for item in _items(body, _FAILED))
     return StowAnswer(response.status_code, True, stored, failed, unnamed)
 
 

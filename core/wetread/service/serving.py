@@ -1,0 +1,97 @@
+"""Starting the service: loopback unless somebody says otherwise in so many words."""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+from typing import TYPE_CHECKING
+
+from wetread.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from wetread.archive import Archive
+    from wetread.reading import Reader
+
+DEFAULT_PORT = 8042
+
+
+def serve(
+    archive: Archive | str | Path,
+    host: str = "127.0.0.1",
+    port: int = DEFAULT_PORT,
+    *,
+    reader: Reader | None = None,
+    model: str | Path = "wetread-mini",
+    seed: int = 0,
+    allow_remote: bool = False,
+) -> None:
+    """Serve until interrupted.
+
+    Args:
+        archive: an archive, a folder or a DICOMweb URL.
+        host: address to listen on.
+        port: TCP port; 0 takes a free one.
+        reader: see `create_app`.
+        model: see `create_app`.
+        seed: see `create_app`.
+        allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
+
+    Raises:
+        RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
+    """
+    check_host(host, allow_remote)
+    import logging
+    import warnings
+
+    import uvicorn
+
+    from wetread.service.app import LOOPBACK, create_app
+
+    # pydicom's warnings quote values, and access logs hold queries with patient names: neither is written.
+    warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
+    logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
+    app = create_app(
+        archive, reader, model=model, seed=seed, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host]
+    )
+    listener = _listener(host, port)
+    address = f"[{host}]" if ":" in host else host
+    print(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)", flush=True)
+    configuration = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
+    uvicorn.Server(configuration).run(sockets=[listener])
+
+
+def check_host(host: str, allow_remote: bool) -> None:
+    """Refuse an address that other machines can reach, unless that is wanted.
+
+    Raises:
+        RefusedInput: not loopback, and `allow_remote` is False.
+    """
+    if allow_remote or host == "localhost":
+        return
+    try:
+        is_loopback = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise RefusedInput(
+            "other machines could reach this address, and the service has no log-in yet",
+            host,
+            "use 127.0.0.1, or allow remote access in so many words behind a proxy that asks who is there",
+        )
+
+
+def _listener(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+        listener.listen(128)
+    except OSError as error:
+        listener.close()
+        raise RefusedInput(
+            f"cannot listen ({error.strerror or type(error).__name__})", f"{host}:{port}", "choose another port"
+        ) from None
+    return listener

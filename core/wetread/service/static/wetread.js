@@ -1,0 +1,207 @@
+// The page: studies of the archive, one series to read, the read as it comes. Texts go in as text, never as HTML.
+"use strict";
+
+const api = "/wetread/v1";
+const $ = (id) => document.getElementById(id);
+const state = { studies: [], study: null, series: null, job: null, events: null };
+
+function make(tag, properties = {}, ...children) {
+  const element = Object.assign(document.createElement(tag), properties);
+  element.append(...children);
+  return element;
+}
+
+async function ask(path, options) {
+  const response = await fetch(api + path, options);
+  const body = await response.json().catch(() => null);
+  if (!response.ok) throw new Error(body?.what ? `${body.what} (${body.where}): ${body.remedy}` : `${response.status}`);
+  return body;
+}
+
+function fail(error) {
+  $("failure").textContent = String(error.message || error);
+  $("failure").hidden = false;
+}
+
+const clearFailure = () => { $("failure").hidden = true; };
+const day = (text) => (/^\d{8}$/.test(text) ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text);
+const plural = (count, one, many) => (count == null ? "" : `${count} ${count === 1 ? one : many}`);
+const joined = (...parts) => parts.filter(Boolean).join(" · ");
+
+async function start() {
+  try {
+    const service = await ask("/capabilities");
+    $("service").textContent = `${service.model.name} ${service.model.version} · ${service.archive}`;
+    $("covers").textContent = `Trained on ${service.model.modalities.join(", ")}: ${service.model.labels.join(", ")}.`;
+    for (const label of service.model.labels) {
+      $("suggestions").append(make("option", { value: `Please segment ${label} in the given image.` }));
+    }
+    await listStudies();
+  } catch (error) { fail(error); }
+}
+
+async function listStudies() {
+  state.studies = await ask("/studies");
+  showStudies();
+  const wanted = location.hash.slice(1) || (state.studies.length === 1 ? state.studies[0].uid : "");
+  const study = state.studies.find((one) => one.uid === wanted);
+  if (study && study.uid !== state.study?.uid) await openStudy(study);
+}
+
+function showStudies() {
+  const words = $("filter").value.toLowerCase();
+  const shown = state.studies.filter((study) => JSON.stringify(Object.values(study)).toLowerCase().includes(words));
+  $("studies").replaceChildren(...shown.map((study) => {
+    const button = make("button", { type: "button" },
+      make("strong", { textContent: study.patient_name || study.patient_id || "No name" }),
+      make("span", { className: "quiet" }, ...study.modalities.map((m) => make("span", { className: "tag", textContent: m })),
+        joined(day(study.date), study.description)));
+    button.setAttribute("aria-current", String(study.uid === state.study?.uid));
+    button.addEventListener("click", () => openStudy(study).catch(fail));
+    return make("li", {}, button);
+  }));
+  $("no-studies").hidden = shown.length > 0;
+  $("no-studies").textContent = state.studies.length
+    ? "No study matches." : "The archive is empty. Send studies by DICOMweb STOW to /dicom-web, then refresh.";
+}
+
+async function openStudy(study) {
+  clearFailure();
+  state.study = study;
+  state.series = null;
+  history.replaceState(null, "", `#${study.uid}`);
+  showStudies();
+  if (!state.events) { $("result").hidden = true; $("progress").hidden = true; }
+  const series = await ask(`/studies/${study.uid}/series`);
+  if (state.study !== study) return;
+  $("welcome").hidden = true;
+  $("study").hidden = false;
+  $("study-title").textContent = study.patient_name || study.patient_id || "No name";
+  $("study-facts").textContent = joined(study.patient_id, day(study.date), study.description, plural(series.length, "series", "series"));
+  $("series").replaceChildren(...series.filter((one) => one.has_picture).map((one) => seriesCard(study, one)));
+  const others = series.filter((one) => !one.has_picture);
+  if (others.length) {
+    const counts = new Map();
+    for (const one of others) counts.set(one.modality, (counts.get(one.modality) || 0) + 1);
+    const listed = [...counts].map(([modality, count]) => `${count} ${modality}`).join(", ");
+    $("study-facts").textContent += ` (of these without pictures: ${listed})`;
+  }
+  const first = $("series").querySelector("input");
+  if (first) { first.checked = true; first.dispatchEvent(new Event("change")); }
+  $("read").disabled = !first || Boolean(state.events);
+}
+
+function seriesCard(study, series) {
+  const input = make("input", { type: "radio", name: "series", value: series.uid });
+  input.addEventListener("change", () => { state.series = series; });
+  const image = make("img", {
+    src: `${api}/studies/${study.uid}/series/${series.uid}/picture`, alt: "", loading: "lazy", width: 160, height: 160,
+  });
+  const holder = make("div", { className: "picture" }, image);
+  image.addEventListener("error", () => holder.replaceChildren("no picture"));
+  return make("label", {}, input, holder, make("div", { className: "facts" },
+    make("span", { className: "tag", textContent: series.modality || "?" }),
+    joined(series.description, plural(series.instances, "image", "images"))));
+}
+
+async function submit(event) {
+  event.preventDefault();
+  if (!state.series || state.events) return;
+  clearFailure();
+  $("result").hidden = true;
+  $("read").disabled = true;
+  try {
+    const job = await ask("/reads", {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ study_uid: state.study.uid, series_uid: state.series.uid, question: $("question").value || null }),
+    });
+    follow(job);
+  } catch (error) {
+    $("read").disabled = false;
+    fail(error);
+  }
+}
+
+function follow(job) {
+  state.job = job;
+  $("text").textContent = "";
+  $("writing").open = true;
+  $("progress").hidden = false;
+  $("cancel").hidden = false;
+  progress("waiting", 0);
+  const events = new EventSource(`${api}/reads/${job.uid}/events`);
+  state.events = events;
+  events.addEventListener("progress", (message) => {
+    const { stage, progress: share } = JSON.parse(message.data);
+    progress(stage, share);
+  });
+  events.addEventListener("text", (message) => {
+    $("text").append(JSON.parse(message.data).text);
+    $("text").scrollTop = $("text").scrollHeight;
+  });
+  events.addEventListener("state", (message) => {
+    const { state: name, reason } = JSON.parse(message.data);
+    if (name === "COMPLETED") finish(job).catch(fail);
+    if (name === "CANCELED") { stop(); $("progress").hidden = true; fail(`Not read: ${reason}`); }
+  });
+}
+
+function progress(stage, share) {
+  $("stage").textContent = stage[0].toUpperCase() + stage.slice(1);
+  $("percent").textContent = `${Math.round(share * 100)} %`;
+  $("meter").value = share;
+}
+
+function stop() {
+  state.events?.close();
+  state.events = null;
+  $("cancel").hidden = true;
+  $("read").disabled = !state.series;
+}
+
+async function finish(job) {
+  stop();
+  progress("done", 1);
+  const [read, view] = await Promise.all([ask(`/reads/${job.uid}/result`), ask(`/reads/${job.uid}`)]);
+  $("writing").open = false;
+  $("overlay").src = `${api}/reads/${job.uid}/overlay.png`;
+  $("caption").textContent = `${read.modality}, “${read.question}” · ${read.model.name} ${read.model.version}, ${read.model.seconds.toFixed(1)} s`;
+  $("abstention").hidden = !read.abstention;
+  $("abstention").textContent = read.abstention ? `No findings given: ${read.abstention}` : "";
+  $("findings").hidden = Boolean(read.abstention);
+  $("findings").tBodies[0].replaceChildren(...(read.findings.length ? read.findings.map(findingRow)
+    : [make("tr", {}, make("td", { colSpan: 3, textContent: "Nothing found that the model covers." }))]));
+  $("reasoning").textContent = read.reasoning || "(none written)";
+  $("remarks").replaceChildren(...[...new Set(read.remarks)].map((text) => make("li", { textContent: text })));
+  $("links").replaceChildren(...view.stored.map((link) => make("a", {
+    className: "button", textContent: `${link.kind} file`, download: "",
+    href: `${api}/studies/${view.study_uid}/series/${link.series_uid}/instances/${link.sop_instance_uid}/file`,
+  })));
+  $("result").hidden = false;
+  $("result-title").focus();
+}
+
+function findingRow(finding) {
+  const chip = make("span", { className: "chip" });
+  chip.style.background = `rgb(${finding.colour.join(",")})`;
+  const many = finding.instances.length > 1 ? ` (${finding.instances.length})` : "";
+  return make("tr", {},
+    make("td", {}, chip, make("strong", { textContent: finding.label + many }),
+      make("div", { className: "quiet", textContent: finding.description })),
+    make("td", { textContent: `${(finding.presence * 100).toFixed(0)} %` }),
+    make("td", { textContent: sizeOf(finding.mask) }));
+}
+
+function sizeOf(mask) {
+  if (!mask) return "no mask";
+  if (mask.volume_ml != null) return `${mask.volume_ml.toPrecision(3)} ml`;
+  if (mask.key_plane_area_mm2 != null) return `${mask.key_plane_area_mm2.toPrecision(3)} mm²`;
+  return `${mask.key_plane_area_pixels} px`;
+}
+
+$("ask").addEventListener("submit", submit);
+$("refresh").addEventListener("click", () => listStudies().catch(fail));
+$("filter").addEventListener("input", showStudies);
+$("cancel").addEventListener("click", () => ask(`/reads/${state.job.uid}`, { method: "DELETE" }).catch(fail));
+start();
