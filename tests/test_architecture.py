@@ -66,12 +66,12 @@ def at_module_level(tree: ast.Module) -> ast.Module:
     """The module without function bodies and without what only a type checker sees."""
 
     class Strip(ast.NodeTransformer):
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:  # noqa: N802 - the name ast calls
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
             return None
 
         visit_AsyncFunctionDef = visit_FunctionDef  # noqa: N815
 
-        def visit_If(self, node: ast.If) -> ast.AST | None:  # noqa: N802
+        def visit_If(self, node: ast.If) -> ast.AST | None:
             if isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
                 return None
             return self.generic_visit(node)

@@ -272,10 +272,9 @@ class TestRefusals:
             cli.main(arguments)
 
     def test_an_unforeseen_error_is_one_line_without_its_message(self, tmp_path, capsys, monkeypatch):
-        def fail(*_):
+        def fail(*_, **__):
             raise KeyError("Doe^Jane")
 
-        monkeypatch.setattr("wetread.pipeline.read_series", fail)
         monkeypatch.setattr("wetread.commands.read.read_series", fail)
         phantoms.write(phantoms.dx_image(), tmp_path / "dx")
         assert cli.main(["read", str(tmp_path / "dx"), "--out", str(tmp_path / "out"), "--quiet"]) == 1

@@ -66,15 +66,14 @@ class TestRun:
 
     def test_it_serves_unless_it_is_asked_to_leave(self, tmp_path, monkeypatch):
         served = []
-        monkeypatch.setattr("wetread.commands.serve.serve", lambda **options: served.append(options) or 0)
+        monkeypatch.setattr("wetread.service.serve", lambda *place, reader: served.append(place))
         monkeypatch.setenv("DEMO_ONCE", "1")
         assert demo_in(tmp_path) == 0
         assert served == []
         monkeypatch.setenv("DEMO_ONCE", "")
         assert demo_in(tmp_path, "--port", "9999") == 0
-        assert served[0]["archive_location"] == str(tmp_path / "archive")
-        assert served[0]["host"] == "127.0.0.1"
-        assert served[0]["port"] == 9999
+        assert served[0][0].location == str(tmp_path / "archive")
+        assert served[0][1:] == ("127.0.0.1", 9999)
 
     def test_an_abstention_is_the_studys_result(self, tmp_path, capsys, monkeypatch):
         monkeypatch.setattr("wetread.reading.Reader", lambda model: ThresholdReader(model, abstain=True))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import threading
@@ -177,9 +178,7 @@ class TestStoring:
         assert archive.modalities == ["SR"]
 
     def test_a_defect_stops_everything_in_words(self, outcome):
-        wrong = Dataset()
-        wrong.update(outcome.sr)
-        wrong.file_meta = outcome.sr.file_meta
+        wrong = copy.deepcopy(outcome.sr)
         wrong.StudyInstanceUID = "1.2.3"
         archive = RecordingArchive()
         with pytest.raises(RefusedInput, match=r"defect.*nothing was sent"):

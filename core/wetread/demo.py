@@ -103,13 +103,16 @@ def run(options: argparse.Namespace) -> int:
         rows.append(_show(study, reader, archive, options.out, quiet=options.quiet))
     print("\n== Summary\n")
     print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(_cells, rows)])))
+    print(f"\nPictures of the findings: {options.out}/*/overlay.png")
     if not any(row.checked == "verified" for row in rows):
         raise RefusedInput("no study came through", archive.location, "read the lines above")
     if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):
         return 0
-    from wetread.commands.serve import serve
+    from wetread.service import serve
 
-    return serve(archive_location=options.archive, model=options.model, host="127.0.0.1", port=options.port)
+    print()
+    serve(archive, "127.0.0.1", options.port, reader=reader)
+    return 0
 
 
 def _cells(row: Row) -> list[str]:

@@ -34,7 +34,7 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
     elif not read.findings:
         lines += field("Findings", "none")
     else:
-        lines += ["", *findings_table(read.findings)]
+        lines += ["", *findings_table(read.findings, planes)]
     if read.diagnoses and read.abstention is None:
         lines += field("Answer", ", ".join(read.diagnoses))
     for remark in read.remarks:  # the sample's own remarks are among them
@@ -44,23 +44,24 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
     return "\n".join([*lines, *field("Status", UNREVIEWED)])
 
 
-def findings_table(findings: Sequence[Finding]) -> list[str]:
-    """A row per finding, and under each its description."""
-    rows = [["Finding", "Presence", "Box (x, y to x, y)", "Plane", "Pixels", "Objects"]]
+def findings_table(findings: Sequence[Finding], planes: int) -> list[str]:
+    """A row per finding, and under each its description; the plane is told where there are several."""
+    heading = ["Finding", "Presence", "Box (x, y to x, y)", "Pixels", "Objects"]
+    rows = [heading]
     for finding in findings:
-        mask = finding.mask
-        marked = sum(int(plane.sum()) for plane in mask.planes.values()) if mask else 0
+        pixels = "-" if finding.mask is None else f"{finding.mask.pixels:,}"
         objects = str(len(finding.instances)) if finding.target.countable else "-"
-        rows.append([
-            finding.label, f"{finding.presence:.2f}", box_as_text(finding.box), str(finding.plane + 1),
-            f"{marked:,}" if mask else "-", objects,
-        ])  # fmt: skip
+        rows.append([finding.label, f"{finding.presence:.2f}", box_as_text(finding.box), pixels, objects])
+    if planes > 1:
+        for row, words in zip(rows, ["Plane", *(str(finding.plane + 1) for finding in findings)], strict=True):
+            row.insert(2, words)
     lines = table(rows)
-    for finding, place in zip(reversed(findings), range(len(lines), 1, -1), strict=False):
+    described = lines[:2]
+    for line, finding in zip(lines[2:], findings, strict=True):
         notes = [finding.description] if finding.description else []
         notes += [] if finding.grounded else ["Not tied to the pixels: treat it as text only."]
-        lines[place:place] = [line for note in notes for line in _wrapped(note, "    ")]
-    return lines
+        described += [line, *(wrapped for note in notes for wrapped in _wrapped(note, "    "))]
+    return described
 
 
 def box_as_text(box: Box | None) -> str:

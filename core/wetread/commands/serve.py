@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wetread.commands.places import archive_at
+
 if TYPE_CHECKING:
     import argparse
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve what the arguments say."""
-    return serve(archive_location=options.archive, model=options.model, host=options.host, port=options.port)
+    """Serve what the arguments say; a host that other machines can reach has to be allowed in so many words."""
+    from wetread.service import serve
+
+    archive = archive_at(options.archive)
+    serve(archive, options.host, options.port, model=options.model, allow_remote=options.allow_remote)
+    return 0
