@@ -17,15 +17,18 @@ from typing import Any
 
 from fastapi import HTTPException
 from monailabel.config import settings
+from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.app import MONAILabelApp
+from requests import RequestException
 
 import wetread
 from lib.admission import ForbiddenImage, admit
 from lib.passage import Passage, keep_running
 from lib.read_task import ReadTask
 from lib.shared_reader import SharedReader
-from wetread.archive import open_archive
-from wetread.errors import RefusedInput
+from wetread.archive import checked_uid, open_archive
+from wetread.archive.protocol import NotInArchive
+from wetread.errors import ArchiveRefused, RefusedInput
 
 logger = logging.getLogger(__name__)
 
@@ -64,6 +67,7 @@ class WetreadApp(MONAILabelApp):
         """
         try:
             admit(request.get("image"), self._image_folders())
+            self._fetch(request["image"])
             return super().infer(request, datastore)
         except ForbiddenImage as error:
             raise HTTPException(403, _public(error)) from error
@@ -79,6 +83,25 @@ class WetreadApp(MONAILabelApp):
             self._offer_service()
         if not _listens_on_loopback(sys.argv):
             logger.warning("This server is not bound to 127.0.0.1 and asks nobody who they are: use --host 127.0.0.1")
+
+    def _fetch(self, image: str) -> None:
+        """Bring a series of a DICOMweb archive into MONAI Label's cache, where it takes any text for a folder's name.
+
+        Raises:
+            RefusedInput: not a UID, not in the archive, or not convertible to NIfTI, which stock clients show.
+        """
+        datastore = self.datastore()
+        if not isinstance(datastore, DICOMWebDatastore) or Path(image).exists():
+            return
+        series = checked_uid(image, "image")
+        try:
+            datastore.get_image_uri(series)
+        except IndexError as error:
+            raise NotInArchive("no such series", series, "give an id from GET /datastore/") from error
+        except RequestException as error:
+            raise ArchiveRefused("the archive does not give the series", series, "look at its log") from error
+        except RuntimeError as error:
+            raise RefusedInput("MONAI Label cannot convert it", series, "read it by /wetread/v1/reads") from error
 
     def _offer_service(self) -> None:
         from monailabel.app import app as web
