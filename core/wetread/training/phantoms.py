@@ -19,8 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 256
-Picture = "NDArray[np.uint8]"
-
 _STAINS = (
     ((236, 205, 222), (98, 60, 130)), ((232, 222, 205), (74, 88, 140)), ((205, 170, 130), (92, 100, 150)),
     ((8, 8, 10), (150, 150, 155)), ((150, 150, 150), (95, 95, 98)), ((245, 235, 240), (150, 90, 160)),
@@ -39,12 +37,18 @@ def _noise(rng: np.random.Generator, cell: int) -> NDArray[np.float32]:
 def _ellipse(
     rng: np.random.Generator, centre: tuple[float, float], radius: float, roundness: float
 ) -> NDArray[np.bool_]:
-    rows, columns = np.mgrid[0:SIDE, 0:SIDE].astype(np.float32)
-    angle = rng.uniform(0, np.pi)
+    angle, phase = rng.uniform(0, np.pi), rng.uniform(0, 6)
+    mask = np.zeros((SIDE, SIDE), dtype=bool)
+    reach = int(radius * 1.1) + 2
+    top, left = max(int(centre[0]) - reach, 0), max(int(centre[1]) - reach, 0)
+    rows, columns = np.mgrid[top : int(centre[0]) + reach, left : int(centre[1]) + reach].astype(np.float32)
     y, x = rows - centre[0], columns - centre[1]
     u, v = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
-    wobble = 1 + 0.08 * np.sin(3 * np.arctan2(v, u) + rng.uniform(0, 6))
-    return (u / radius) ** 2 + (v / (radius * roundness)) ** 2 < wobble
+    wobble = 1 + 0.08 * np.sin(3 * np.arctan2(v, u) + phase)
+    inside = (u / radius) ** 2 + (v / (radius * roundness)) ** 2 < wobble
+    window = mask[top : top + inside.shape[0], left : left + inside.shape[1]]
+    window |= inside[: window.shape[0], : window.shape[1]]
+    return mask
 
 
 def _shaded(base: NDArray[np.float32]) -> NDArray[np.uint8]:
@@ -59,11 +63,11 @@ def drawn_nuclei(rng: np.random.Generator) -> tuple[NDArray[np.uint8], dict[str,
         clump = _noise(rng, 40) > 0.25
         picture[clump] = picture[clump] * 0.6 + np.array([150, 95, 60]) * 0.4 * rng.uniform(0.5, 1.5)
     mask = np.zeros((SIDE, SIDE), dtype=bool)
-    size = rng.uniform(5, 16)
+    size, grain = rng.uniform(5, 16), _noise(rng, 4)
     for _ in range(int(rng.integers(4, 60))):
         centre = (float(rng.uniform(0, SIDE)), float(rng.uniform(0, SIDE)))
         cell = _ellipse(rng, centre, size * rng.uniform(0.7, 1.3), rng.uniform(0.55, 1.0))
-        picture[cell] = stain * rng.uniform(0.8, 1.25) + 12 * _noise(rng, 4)[cell][:, None]
+        picture[cell] = stain * rng.uniform(0.8, 1.25) + 12 * grain[cell][:, None]
         mask |= cell
     picture += rng.normal(0, 4, picture.shape)
     return _shaded(picture.astype(np.float32)), {"nuclei": mask}

@@ -77,7 +77,7 @@ def train(config: Path, report: Callable[[str], None] = print, steps: int | None
     lessons = Lessons(recipe.data, list(recipe.sets), recipe.drawn_cells, recipe.drawn_uncovered, SEG_TOKEN,
                       recipe.seed)  # fmt: skip
     report(f"examples: {lessons.counts()}")
-    tokenizer = train_tokenizer(_corpus(lessons), recipe.vocabulary)
+    tokenizer = _tokenizer(recipe, lessons)
     model = build_model(recipe, tokenizer)
     report(f"{count_parameters(model) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
     optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -209,6 +209,15 @@ def _centre_box(mask: np.ndarray) -> tuple[float, float, float, float]:
     rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
     top, bottom, left, right = rows[0] / SIDE, (rows[-1] + 1) / SIDE, columns[0] / SIDE, (columns[-1] + 1) / SIDE
     return ((left + right) / 2, (top + bottom) / 2, right - left, bottom - top)
+
+
+def _tokenizer(recipe: Recipe, lessons: Lessons) -> PreTrainedTokenizerFast:
+    """The run's own tokenizer: made once, then kept with the run."""
+    from transformers import PreTrainedTokenizerFast
+
+    if (recipe.output / STATE_FILE).is_file():
+        return PreTrainedTokenizerFast.from_pretrained(recipe.output / MODEL_FOLDER, local_files_only=True)
+    return train_tokenizer(_corpus(lessons), recipe.vocabulary)
 
 
 def _corpus(lessons: Lessons) -> list[str]:
