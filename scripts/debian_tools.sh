@@ -9,6 +9,7 @@ have Orthanc || missing="$missing orthanc"
 [ -n "$(find /usr/share/orthanc /usr/lib/orthanc -name '*DicomWeb*' 2>/dev/null)" ] || missing="$missing orthanc-dicomweb"
 have dsrdump || missing="$missing dcmtk"
 [ -e /usr/share/java/pixelmed.jar ] || missing="$missing libpixelmed-java"
+have ip || missing="$missing iproute2"
 have java || missing="$missing default-jre-headless"
 if [ -n "$missing" ]; then
     echo "wetread: not installed:$missing; their tests will be skipped. On Debian and Ubuntu:"
