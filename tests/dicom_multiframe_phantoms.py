@@ -49,6 +49,7 @@ def enhanced_mr(frames: int = 6, orientation: str = "coronal", name: str = "enha
     shared.MRImageFrameTypeSequence = Sequence([frame_type])
     rescale = Dataset()
     rescale.RescaleIntercept, rescale.RescaleSlope, rescale.RescaleType = 0, 1, "US"
+    shared.FrameVOILUTSequence[0].WindowCenter, shared.FrameVOILUTSequence[0].WindowWidth = 1100, 800
     shared.PixelValueTransformationSequence = Sequence([rescale])
     return [dataset]
 

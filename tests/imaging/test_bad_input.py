@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from pydicom.data import get_testdata_file
 
-from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image, secondary_capture, write
+from dicom_multiframe_phantoms import enhanced_mr, slide
+from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image, secondary_capture, ultrasound_cine, write
 from wetread.errors import RefusedInput
 from wetread.imaging import load_sample, open_series, to_sample
 
@@ -154,3 +159,58 @@ def test_files_that_are_not_dicom_are_passed_over_in_a_folder(tmp_path) -> None:
 def test_a_list_of_files_is_a_series(tmp_path) -> None:
     paths = write(ct_series(3), tmp_path)
     assert len(open_series(paths[:2])) == 2
+
+
+@pytest.mark.parametrize(
+    ("keyword", "value", "said"),
+    [
+        ("RescaleSlope", 0, "RescaleSlope is zero"),
+        ("HighBit", 15, "HighBit does not follow BitsStored"),
+        ("PixelSpacing", [1.0], "PixelSpacing is not 2 numbers"),
+        ("Rows", 0, "Rows is missing or zero"),
+        ("NumberOfFrames", 3, "truncated pixel data"),
+    ],
+)
+def test_a_header_that_cannot_be_meant(keyword: str, value: object, said: str) -> None:
+    dataset = ct_series(1)[0]
+    setattr(dataset, keyword, value)
+    with pytest.raises(RefusedInput, match=said):
+        to_sample([dataset])
+
+
+def test_a_damaged_number_names_its_tag_and_not_its_value(tmp_path) -> None:
+    path = write(ct_series(1), tmp_path)[0]
+    content = path.read_bytes()
+    assert content.count(b"-1024") == 1
+    path.write_bytes(content.replace(b"-1024", b"-1x24"))
+    line = refusal(path)
+    assert line.startswith("RescaleIntercept is not 1 number")
+    assert "1x24" not in line
+
+
+SOUND = {
+    "CT": ct_series(1, rows=6, columns=6)[0],
+    "cine": ultrasound_cine(2, 4, 4)[0],
+    "slide": slide(8, 8, 4, "TILED_SPARSE")[0],
+    "enhanced": enhanced_mr(3)[0],
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    st.sampled_from(sorted(SOUND)), st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=3)
+)
+def test_a_file_with_wrong_bytes_gives_a_sample_or_one_line(name: str, wrong: list[tuple[float, int]]) -> None:
+    with TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        path = write([SOUND[name]], Path(folder))[0]
+        content = bytearray(path.read_bytes())
+        header = min(len(content), 3000)
+        for place, byte in wrong:
+            content[132 + int(place * (header - 133))] = byte
+        path.write_bytes(content)
+        try:
+            planes = load_sample(path).planes
+        except RefusedInput:
+            return
+        assert all(plane.picture().dtype == np.uint8 for plane in planes)

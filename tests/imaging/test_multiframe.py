@@ -9,7 +9,7 @@ from dicom_multiframe_phantoms import enhanced_ct, enhanced_mr, pet_series, slid
 from dicom_phantoms import cine_frame, stained_tissue, tissue_at, ultrasound_cine, ultrasound_image, visible_light
 from wetread.errors import RefusedInput
 from wetread.imaging import to_sample
-from wetread.imaging.kinds import parse_modality
+from wetread.imaging.kinds import parse_modality, sop_class
 from wetread.imaging.sample import Sample, SampleKind
 from wetread.imaging.slide import MAX_TILES
 from wetread.terminology import Modality
@@ -126,6 +126,25 @@ def test_visible_light_pictures_keep_their_colours(kind: str, modality: Modality
     sample = to_sample(visible_light(kind))
     assert sample.modality is modality
     assert np.array_equal(sample.planes[0].picture(), stained_tissue())
+
+
+@pytest.mark.parametrize(
+    ("suffix", "modality"),
+    [("77.1.7", Modality.DERMOSCOPY), ("77.1.5.1", Modality.FUNDUS), ("77.1.1", Modality.ENDOSCOPY), ("7", None)],
+)
+def test_the_sop_class_decides_before_the_modality_attribute(suffix: str, modality: Modality | None) -> None:
+    dataset = visible_light()[0]
+    dataset.SOPClassUID, dataset.Modality = sop_class(suffix), "CR"
+    assert to_sample([dataset]).modality is (modality or Modality.XRAY)
+
+
+def test_oct_frames_without_a_place_keep_their_stored_order_and_it_is_said() -> None:
+    dataset = ultrasound_cine()[0]
+    dataset.SOPClassUID = sop_class("77.1.5.4")
+    sample = to_sample([dataset])
+    assert (sample.kind, sample.modality) == (SampleKind.VOLUME, Modality.OCT)
+    assert [p.source.frame_number for p in sample.planes] == [1, 2, 3, 4, 5, 6]
+    assert sample.remarks == ("no place in the patient recorded: frames in stored order",)
 
 
 def test_a_smear_is_microscopy_and_the_caller_has_the_last_word() -> None:

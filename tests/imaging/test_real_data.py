@@ -1,4 +1,4 @@
-"""Real files: everything pydicom installs, and the shared data where it is at hand, gives a Sample or one clear line."""
+"""Real files: all that pydicom installs, and the shared data where it is at hand, gives a Sample or one clear line."""
 
 from __future__ import annotations
 

@@ -122,6 +122,14 @@ def test_a_localizer_of_another_orientation_is_left_out() -> None:
     assert sample.remarks == ("1 slice of another orientation (localizer) left out",)
 
 
+def test_a_slice_marked_as_localizer_is_left_out_though_it_is_parallel() -> None:
+    series = ct_series()
+    series[5].ImageType = ["ORIGINAL", "PRIMARY", "LOCALIZER"]
+    sample = to_sample(series)
+    assert sample.shape[0] == 7
+    assert sample.remarks[0] == "1 slice marked as localizer left out"
+
+
 def test_stacks_of_equal_weight_are_refused() -> None:
     mixed = ct_series(4, orientation="axial") + ct_series(4, orientation="coronal")
     for number, dataset in enumerate(mixed):

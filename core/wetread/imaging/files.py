@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
+from wetread.imaging.soundness import check_header
 from wetread.imaging.waveform import open_waveform
 
 if TYPE_CHECKING:
@@ -94,9 +95,9 @@ def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]
     foreign = [p for p in files if is_foreign(p)]
     datasets = []
     for path in files:
-        if path in foreign or path.name.upper().startswith("DICOMDIR"):
+        if path.name.upper().startswith("DICOMDIR"):
             continue
-        dataset = _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
+        dataset = None if is_foreign(path) else _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
         if dataset is None:
             log.info("Passed over a file that is not DICOM: %s", path)
         elif class_uid_of(dataset) != _DIRECTORY_STORAGE:
@@ -150,6 +151,7 @@ def _read(path: Path, *, claims: bool) -> Dataset | None:
         raise RefusedInput(
             f"damaged or truncated DICOM file ({type(error).__name__})", path, "get the file again from its source."
         ) from error
+    check_header(dataset.file_meta, path)
     _complete_file_meta(dataset)
     return dataset
 
@@ -171,8 +173,9 @@ def _one_series(datasets: list[Dataset], where: object) -> list[Dataset]:
 
 
 def _check_instance(dataset: Dataset, where: object) -> None:
+    check_header(dataset, where)
     family = family_of(dataset, where)
-    for keyword in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
+    for keyword in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
         value = str(dataset.get(keyword, ""))
         if not value:
             raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
@@ -182,9 +185,11 @@ def _check_instance(dataset: Dataset, where: object) -> None:
         open_waveform(dataset, where)
     if "PixelData" not in dataset:
         raise RefusedInput("no pixel data", where, "the file is a header only or was cut short; get it again.")
-    for keyword in ("Rows", "Columns", "BitsAllocated", "SamplesPerPixel", "PhotometricInterpretation"):
+    for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PhotometricInterpretation"):
         if not dataset.get(keyword):
             raise RefusedInput(f"{keyword} is missing or zero", where, "the file is damaged; get it again.")
+    if int(dataset.get("HighBit") or dataset.BitsStored - 1) != dataset.BitsStored - 1:
+        raise RefusedInput("HighBit does not follow BitsStored", where, "correct the pixel description at the source.")
     _check_length(dataset, where)
 
 
@@ -193,6 +198,8 @@ def _check_length(dataset: Dataset, where: object) -> None:
     syntax = dataset.file_meta.get("TransferSyntaxUID") if hasattr(dataset, "file_meta") else None
     if syntax is None:
         raise RefusedInput("no transfer syntax", where, "give datasets with their file meta information.")
+    if not syntax.is_transfer_syntax:
+        raise RefusedInput("unknown transfer syntax", where, "have it converted to an uncompressed transfer syntax.")
     if syntax.is_encapsulated:
         return
     from pydicom.pixels.utils import get_expected_length

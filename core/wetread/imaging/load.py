@@ -182,9 +182,16 @@ def _decode(
         indices = [i for i in (frames[p].index for p in places) if i is not None]
         whole = len(indices) in (0, int(dataset.get("NumberOfFrames") or 1))
         decoded = stored_frames(dataset, where, None if whole else indices)
-        for place, stored in zip(places, decoded, strict=True):
-            values[place] = values_of(frames[place], stored, where)
-            padding[place] = padding_of(frames[place], stored)
+        count = 0
+        for count, stored in enumerate(decoded, start=1):
+            if count <= len(places):
+                place = places[count - 1]
+                values[place] = values_of(frames[place], stored, where)
+                padding[place] = padding_of(frames[place], stored)
+        if count != len(places):
+            raise RefusedInput(
+                f"{len(places)} frames announced, {count} found", where, "get the file again from its source."
+            )
     return [values[i] for i in range(len(frames))], [padding[i] for i in range(len(frames))]
 
 

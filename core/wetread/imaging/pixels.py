@@ -15,7 +15,7 @@ import numpy as np
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from numpy.typing import NDArray
     from pydicom import Dataset
@@ -59,14 +59,15 @@ def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.f
     if photometric == "PALETTE COLOR":
         from pydicom.pixels import apply_color_lut
 
-        return _eight_bit(apply_color_lut(stored, dataset), int(dataset.RedPaletteColorLookupTableDescriptor[2]))
+        colour = _through_table(apply_color_lut, stored, dataset, where)
+        return _eight_bit(colour, int(dataset.RedPaletteColorLookupTableDescriptor[2]))
     if stored.ndim == 3:
         if photometric in ("YBR_PARTIAL_422", "YBR_PARTIAL_420"):
             raise RefusedInput(f"unsupported colour space {photometric}", where, "have it converted to RGB.")
         return _eight_bit(stored, int(dataset.BitsStored))
     if photometric not in _GREY:
         raise RefusedInput(f"unsupported colour space {photometric}", where, "have it converted to RGB or grey.")
-    return _modality_lut(frame, _significant_bits(stored, dataset))
+    return _modality_lut(frame, _significant_bits(stored, dataset), where)
 
 
 def padding_of(frame: Frame, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -88,18 +89,31 @@ def _significant_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
     return np.right_shift(np.left_shift(stored, spare), spare)
 
 
-def _modality_lut(frame: Frame, stored: NDArray[Any]) -> NDArray[np.float32]:
+def _modality_lut(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32]:
     if frame.dataset.get("ModalityLUTSequence"):
         from pydicom.pixels import apply_modality_lut
 
-        return np.asarray(apply_modality_lut(stored, frame.dataset), dtype=np.float32)
+        return np.asarray(_through_table(apply_modality_lut, stored, frame.dataset, where), dtype=np.float32)
     values = stored.astype(np.float32)
     slope, intercept = frame.attribute("RescaleSlope"), frame.attribute("RescaleIntercept")
-    if slope is not None and float(slope) not in (0.0, 1.0):
+    if slope is not None and float(slope) == 0.0:
+        raise RefusedInput("RescaleSlope is zero", where, "correct the rescale at the source.")
+    if slope is not None and float(slope) != 1.0:
         values *= np.float32(slope)
     if intercept is not None and float(intercept) != 0.0:
         values += np.float32(intercept)
     return values
+
+
+def _through_table(
+    apply: Callable[[NDArray[Any], Dataset], NDArray[Any]], stored: NDArray[Any], dataset: Dataset, where: object
+) -> NDArray[Any]:
+    try:
+        return apply(stored, dataset)
+    except Exception as error:  # pydicom raises many types for damaged tables
+        raise RefusedInput(
+            f"lookup table cannot be used ({type(error).__name__})", where, "get the file again from its source."
+        ) from error
 
 
 def _eight_bit(colour: NDArray[Any], bits: int) -> NDArray[np.uint8]:

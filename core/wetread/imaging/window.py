@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
+    from pydicom import Dataset
 
     from wetread.imaging.frames import Frame
 
@@ -29,6 +30,7 @@ _SAMPLED_PIXELS = 200_000
 
 SIGMOID_REMARK = "sigmoid window shown as a straight one of the same centre and width"
 LUT_REMARK = "VOI lookup table shown as a straight window over its range"
+DAMAGED_LUT_REMARK = "VOI lookup table cannot be read and is ignored"
 INVALID_REMARK = "window without a positive width ignored"
 
 
@@ -43,10 +45,15 @@ def window_of(frame: Frame, remarks: list[str]) -> tuple[float, float] | None:
     if centre is not None and width is not None:
         return _straight(centre, width, str(frame.attribute("VOILUTFunction") or "LINEAR"), remarks)
     lut = frame.dataset.get("VOILUTSequence")
-    if lut:
-        _remark(remarks, LUT_REMARK)
-        return _ramp_of_lut(lut[0], signed=int(frame.dataset.get("PixelRepresentation", 0)) == 1)
-    return None
+    if not lut:
+        return None
+    try:
+        ramp = _ramp_of_lut(lut[0], signed=frame.dataset.get("PixelRepresentation") == 1)
+    except (AttributeError, IndexError, TypeError, ValueError):  # a damaged table costs the window, not the read
+        _remark(remarks, DAMAGED_LUT_REMARK)
+        return None
+    _remark(remarks, LUT_REMARK)
+    return ramp
 
 
 def default_window(
@@ -83,11 +90,8 @@ def _straight(centre: float, width: float, function: str, remarks: list[str]) ->
     return (centre - 0.5, width - 1.0)
 
 
-def _ramp_of_lut(item: object, *, signed: bool) -> tuple[float, float]:
+def _ramp_of_lut(item: Dataset, *, signed: bool) -> tuple[float, float]:
     """The inputs between which a VOI LUT's output rises from its lowest to its highest value."""
-    from pydicom import Dataset
-
-    assert isinstance(item, Dataset)
     entries, first, _ = (int(v) for v in item.LUTDescriptor)
     if signed and first >= 1 << 15:
         first -= 1 << 16

@@ -1,0 +1,60 @@
+"""Is the header of an instance whole? Every value is converted once, and the numbers that matter must be numbers.
+
+pydicom converts values late and lets a damaged number through as text; the error would then come up far from its
+cause. Converting here names the tag instead. pydicom's own warnings quote the value, which may be the patient's, so
+they are silenced while it converts.
+"""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Real
+from typing import TYPE_CHECKING
+
+from wetread.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from pydicom import DataElement, Dataset
+
+_REMEDY = "the file is damaged; get it again from its source."
+
+_COUNTS: dict[str, int | None] = {
+    "Rows": 1, "Columns": 1, "BitsAllocated": 1, "BitsStored": 1, "HighBit": 1, "PixelRepresentation": 1,
+    "SamplesPerPixel": 1, "PlanarConfiguration": 1, "NumberOfFrames": 1,
+    "PixelSpacing": 2, "ImagePositionPatient": 3, "ImageOrientationPatient": 6, "SliceThickness": 1,
+    "RescaleSlope": 1, "RescaleIntercept": 1, "WindowCenter": None, "WindowWidth": None,
+    "PixelPaddingValue": 1, "PixelPaddingRangeLimit": 1,
+    "TotalPixelMatrixRows": 1, "TotalPixelMatrixColumns": 1,
+    "RowPositionInTotalImagePixelMatrix": 1, "ColumnPositionInTotalImagePixelMatrix": 1,
+}  # fmt: skip
+"""Numbers that the reader relies on and how many of them there are; None for one or more."""
+
+
+def check_header(dataset: Dataset, where: object) -> None:
+    """Convert every value of an instance, nested ones too.
+
+    Raises:
+        RefusedInput: a value that cannot be read as what its tag says, naming the tag but never the value.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for tag in list(dataset.keys()):
+            try:
+                element = dataset[tag]
+            except Exception as error:  # pydicom raises many types for damaged values
+                raise RefusedInput(f"tag {tag} cannot be read ({type(error).__name__})", where, _REMEDY) from error
+            if element.VR == "SQ":
+                for item in element.value:
+                    check_header(item, where)
+            elif element.keyword in _COUNTS:
+                _check_numbers(element, where)
+
+
+def _check_numbers(element: DataElement, where: object) -> None:
+    if element.is_empty:
+        return
+    values = element.value if element.VM > 1 else [element.value]
+    count = _COUNTS[element.keyword]
+    if not all(isinstance(v, Real) for v in values) or (count is not None and len(values) != count):
+        wanted = "numbers" if count is None else f"{count} number{'' if count == 1 else 's'}"
+        raise RefusedInput(f"{element.keyword} is not {wanted}", where, _REMEDY)
