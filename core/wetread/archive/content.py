@@ -12,34 +12,31 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pydicom import dcmread, dcmwrite
-from pydicom.datadict import keyword_for_tag, tag_for_keyword
+from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
+from pydicom.tag import Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 if TYPE_CHECKING:
     from pydicom import DataElement, Dataset
-    from pydicom.tag import BaseTag
 
-COERCIBLE = frozenset(
-    tag_for_keyword(keyword)
-    for keyword in (
-        "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDs",
-        "OtherPatientIDsSequence", "PatientBirthDate", "PatientSex", "AccessionNumber",
-        "IssuerOfAccessionNumberSequence", "StudyID", "StudyDescription", "ReferringPhysicianName",
-        "InstitutionName", "OriginalAttributesSequence", "InstanceCoercionDateTime",
-    )
+
+def _tags(*keywords: str) -> frozenset[int]:
+    return frozenset(int(Tag(keyword)) for keyword in keywords)
+
+
+COERCIBLE = _tags(
+    "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDs",
+    "OtherPatientIDsSequence", "PatientBirthDate", "PatientSex", "AccessionNumber",
+    "IssuerOfAccessionNumberSequence", "StudyID", "StudyDescription", "ReferringPhysicianName", "InstitutionName",
+    "OriginalAttributesSequence", "InstanceCoercionDateTime",
 )  # fmt: skip
 """Attributes an archive may set to its own records; a difference is reported as coercion, not as conflict."""
 
-_OF_THE_ARCHIVE = frozenset(
-    tag_for_keyword(keyword)
-    for keyword in ("RetrieveURL", "RetrieveAETitle", "InstanceAvailability", "DataSetTrailingPadding")
-)
-_PIXELS = frozenset(tag_for_keyword(keyword) for keyword in ("PixelData", "FloatPixelData", "DoubleFloatPixelData"))
+_OF_THE_ARCHIVE = _tags("RetrieveURL", "RetrieveAETitle", "InstanceAvailability", "DataSetTrailingPadding")
+_PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 # What decompressing legitimately changes besides the pixels.
-_OF_THE_ENCODING = frozenset(
-    tag_for_keyword(keyword) for keyword in ("PhotometricInterpretation", "PlanarConfiguration")
-)
+_OF_THE_ENCODING = _tags("PhotometricInterpretation", "PlanarConfiguration")
 
 
 def encoded(dataset: Dataset) -> bytes:
@@ -82,10 +79,10 @@ def differences(ours: Dataset, theirs: Dataset) -> tuple[str, ...]:
 
 def is_only_coerced(keywords: tuple[str, ...]) -> bool:
     """True where every difference is one that an archive may make to fit its own records."""
-    return all(tag_for_keyword(keyword) in COERCIBLE for keyword in keywords)
+    return all(Tag(keyword) in COERCIBLE for keyword in keywords)
 
 
-def _name(tag: BaseTag) -> str:
+def _name(tag: int) -> str:
     return keyword_for_tag(tag) or f"{tag:08X}"
 
 
@@ -116,13 +113,13 @@ def _comparable(value: object) -> object:
 
 
 def _same_pixels(ours: Dataset, theirs: Dataset, transcoded: bool) -> bool:
-    held = [next((tag for tag in _PIXELS if tag in dataset), None) for dataset in (ours, theirs)]
-    if held[0] != held[1]:
+    in_ours, in_theirs = ([tag for tag in _PIXELS if tag in dataset] for dataset in (ours, theirs))
+    if in_ours != in_theirs:
         return False
-    if held[0] is None:
+    if not in_ours:
         return True
     if not transcoded:
-        first, second = ours[held[0]].value, theirs[held[0]].value
+        first, second = ours[in_ours[0]].value, theirs[in_ours[0]].value
         # One byte of padding makes the length even (PS3.5 8.1.1).
         return bool(first == second or first.rstrip(b"\0") == second.rstrip(b"\0"))
     import numpy as np

@@ -231,8 +231,8 @@ class DicomwebArchive:
             with self._translated("store"):
                 try:
                     self._client.store_instances(datasets)
-                except (requests.HTTPError, ValueError):
-                    # 409 and other refusals with a body that says why; 401 and 403 concern the whole archive.
+                except (requests.HTTPError, ValueError, TypeError, KeyError, AttributeError):
+                    # Refusals and foreign bodies were read by `listen`; 401 and 403 concern the whole archive.
                     if not answers or answers[-1].status in (401, 403):
                         raise
         finally:

@@ -248,8 +248,14 @@ def _outcome(dataset: Dataset, state: StoreState, reason: str = "") -> StoredIns
         except ArchiveRefused:
             return ""
 
-    uids = [shown(k) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPClassUID", "SOPInstanceUID")]
-    return StoredInstance(*uids, state=state, reason=reason)
+    return StoredInstance(
+        shown("StudyInstanceUID"),
+        shown("SeriesInstanceUID"),
+        shown("SOPClassUID"),
+        shown("SOPInstanceUID"),
+        state,
+        reason,
+    )
 
 
 def _read(path: Path) -> Dataset:

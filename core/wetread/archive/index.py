@@ -103,7 +103,7 @@ class FolderIndex:
                 study, series, sop,
             ):  # fmt: skip
                 # Kept as unreadable, so that it is not opened again at every search.
-                row = (study, series, sop, "", None)
+                row: tuple[str | None, ...] = (study, series, sop, "", None)
             else:
                 head = head or {**_json(header, Level.STUDY), **_json(header, Level.SERIES)}
                 row = (study, series, sop, str(header.SOPClassUID), json.dumps(_instance_json(header)))

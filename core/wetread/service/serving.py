@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from wetread.archive import Archive
     from wetread.reading import Reader
 
 DEFAULT_PORT = 8042
+logger = logging.getLogger(__name__)
 
 
 def serve(
@@ -26,6 +29,7 @@ def serve(
     model: str | Path = "wetread-mini",
     seed: int = 0,
     allow_remote: bool = False,
+    announce: Callable[[str], None] = logger.info,
 ) -> None:
     """Serve until interrupted.
 
@@ -37,12 +41,12 @@ def serve(
         model: see `create_app`.
         seed: see `create_app`.
         allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
+        announce: told the address once it listens.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
     """
     check_host(host, allow_remote)
-    import logging
     import warnings
 
     import uvicorn
@@ -57,7 +61,7 @@ def serve(
     )
     listener = _listener(host, port)
     address = f"[{host}]" if ":" in host else host
-    print(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)", flush=True)
+    announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")
     configuration = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
     uvicorn.Server(configuration).run(sockets=[listener])
 
