@@ -57,7 +57,8 @@ def imported_modules(tree: ast.AST, of: str = "") -> Iterator[tuple[str, int]]:
             if node.level:
                 base = ".".join([*of.split(".")[: -node.level], *([base] if base else [])])
             if base == "wetread":
-                yield from ((f"wetread.{alias.name}", node.lineno) for alias in node.names)
+                modules = (alias.name for alias in node.names if alias.name.strip("_") != "version")
+                yield from ((f"wetread.{name}", node.lineno) for name in modules)
             else:
                 yield base, node.lineno
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -318,3 +319,38 @@ class TestVerify:
     def test_a_source_that_is_not_there_is_refused(self, read, capsys):
         assert cli.main(["verify", str(read / "out" / "sr.dcm"), "--source", str(read / "nowhere")]) == 1
         assert "no source images" in capsys.readouterr().err
+
+
+class TestServe:
+    def test_it_listens_on_this_machine_unless_remote_access_is_allowed_in_so_many_words(self, tmp_path, capsys):
+        assert cli.main(["serve", "--archive", str(tmp_path), "--host", "0.0.0.0", "--port", "0"]) == 1
+        assert "other machines could reach this address" in capsys.readouterr().err
+
+    def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
+        def serve(archive, host, port, *, model, allow_remote, announce):
+            announce(f"{archive.location} {host} {port} {model} {allow_remote}")
+
+        monkeypatch.setattr("wetread.service.serve", serve)
+        arguments = ["serve", "--archive", str(tmp_path), "--model", "m", "--host", "::1", "--port", "4"]
+        assert cli.main([*arguments, "--allow-remote"]) == 0
+        assert capsys.readouterr().out == f"{tmp_path} ::1 4 m True\n"
+
+
+class TestMeasuringAndTraining:
+    def test_a_folder_without_a_manifest_is_refused(self, tmp_path, capsys):
+        assert cli.main(["evaluate", "--data", str(tmp_path), "--quiet"]) == 1
+        assert "no manifest.jsonl" in capsys.readouterr().err
+
+    def test_the_arguments_reach_the_evaluation(self, tmp_path, monkeypatch):
+        seen = {}
+        monkeypatch.setattr("wetread.evaluation.evaluate.evaluate", lambda **given: seen.update(given))
+        arguments = ["evaluate", "--model", "m", "--data", str(tmp_path), "--json", "f.json", "--split", "holdout"]
+        assert cli.main([*arguments, "--limit", "3", "--quiet"]) == 0
+        expected = {"model": "m", "data_dir": tmp_path, "json_path": Path("f.json"), "split": "holdout", "limit": 3}
+        assert seen == {**expected, "progress": False}
+
+    def test_a_recipe_that_is_not_there_is_refused(self, tmp_path, capsys):
+        assert cli.main(["train", "sft", "--config", str(tmp_path / "recipe.yaml")]) == 1
+        said = capsys.readouterr().err
+        assert "recipe.yaml" in said
+        assert said.count("\n") == 1

@@ -66,7 +66,7 @@ class TestRun:
 
     def test_it_serves_unless_it_is_asked_to_leave(self, tmp_path, monkeypatch):
         served = []
-        monkeypatch.setattr("wetread.service.serve", lambda *place, reader: served.append(place))
+        monkeypatch.setattr("wetread.service.serve", lambda *place, **_: served.append(place))
         monkeypatch.setenv("DEMO_ONCE", "1")
         assert demo_in(tmp_path) == 0
         assert served == []

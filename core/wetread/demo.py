@@ -19,6 +19,7 @@ from wetread.commands.places import archive_at
 from wetread.commands.present import field, read_as_text, table
 from wetread.commands.progress import Progress
 from wetread.commands.read import stored_lines
+from wetread.commands.serve import announce
 from wetread.errors import RefusedInput
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
 from wetread.terminology import Modality
@@ -111,7 +112,7 @@ def run(options: argparse.Namespace) -> int:
     from wetread.service import serve
 
     print()
-    serve(archive, "127.0.0.1", options.port, reader=reader)
+    serve(archive, "127.0.0.1", options.port, reader=reader, announce=announce)
     return 0
 
 

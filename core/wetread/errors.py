@@ -11,7 +11,7 @@ class WetreadError(Exception):
     """Base of every error that is meant for a person."""
 
 
-class RefusedInput(WetreadError):
+class RefusedInput(WetreadError):  # noqa: N818 - the word that users read
     """Input that cannot be read honestly.
 
     Args:
@@ -35,5 +35,5 @@ class ModelUnavailable(RefusedInput):
     """A model folder or checkpoint that is not there or does not fit."""
 
 
-class ReadCancelled(WetreadError):
+class ReadCancelled(WetreadError):  # noqa: N818 - not a mistake of anybody
     """The caller cancelled a read that was under way."""

@@ -58,7 +58,7 @@ class PlaneGeometry:
     def normal(self) -> NDArray[np.float64]:
         """Unit normal of the plane, row x column, shape (3,)."""
         normal = np.cross(self.row_cosines, self.column_cosines)
-        return normal / np.linalg.norm(normal)
+        return np.asarray(normal / np.linalg.norm(normal), dtype=np.float64)
 
     @property
     def affine(self) -> NDArray[np.float64]:

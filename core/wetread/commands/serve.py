@@ -15,5 +15,13 @@ def run(options: argparse.Namespace) -> int:
     from wetread.service import serve
 
     archive = archive_at(options.archive)
-    serve(archive, options.host, options.port, model=options.model, allow_remote=options.allow_remote)
+    serve(
+        archive, options.host, options.port,
+        model=options.model, allow_remote=options.allow_remote, announce=announce,
+    )  # fmt: skip
     return 0
+
+
+def announce(line: str) -> None:
+    """Show a line at once, also where the output is a pipe."""
+    print(line, flush=True)

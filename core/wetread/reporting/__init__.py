@@ -1,1 +1,9 @@
 """Read and verdicts to SEG, SR, pictures and JSON, and the semantic verifier."""
+
+from wetread.reporting.document import read_document
+from wetread.reporting.overlay import overlay_picture
+from wetread.reporting.segmentation import build_seg
+from wetread.reporting.structured_report import build_sr
+from wetread.reporting.verifier import Defect, verify_files
+
+__all__ = ["Defect", "build_seg", "build_sr", "overlay_picture", "read_document", "verify_files"]
