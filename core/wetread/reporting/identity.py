@@ -32,6 +32,7 @@ _TYPE_2 = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
+_AGE = re.compile("[0-9]{3}[DWMY]")
 _TEXT_REPRESENTATIONS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 # C0 and C1 controls but for the line feed; lone surrogates cannot be encoded at all.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -88,6 +89,8 @@ def _derivable(header: Dataset) -> Dataset:
             derivable.add(DataElement(element.tag, element.VR, _decoded(element, header)))
         else:
             derivable.add(copy.copy(element))
+    if not _AGE.fullmatch(str(derivable.get("PatientAge", "") or "")):
+        derivable.pop("PatientAge", None)  # optional, and a malformed one would spoil every derived object
     for keyword in _TYPE_2:
         if keyword not in derivable:
             setattr(derivable, keyword, "")

@@ -81,6 +81,7 @@ def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenanc
         items.MEASUREMENT_GROUP,
         [
             *_head(finding, EDITABLE_RECTANGLE, provenance),
+            items.text_item(items.COMMENT, f"{finding.label} (presence {finding.presence:.2f})"),  # OHIF's label
             items.code_item(items.PURPOSE_OF_REGION, items.BOUNDED_BY),
             items.polyline_item(IMAGE_REGION, ring, source),
             area,  # before every other number: OHIF looks for the rectangle inside the first one

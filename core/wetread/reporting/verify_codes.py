@@ -11,7 +11,7 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from pydicom import Dataset
 
@@ -20,10 +20,13 @@ _ATOMS = r"(?:[munpkc]?(?:m|g|l|L|s|Pa|V|Bq|Hz|eq|mol)|%|1|min|h|d|a|deg|rad|\[[
 _UNIT = re.compile(rf"{_ATOMS}-?[1-3]?(?:[./]{_ATOMS}-?[1-3]?)*")
 
 
-def code_defects(dataset: Dataset) -> Iterator[tuple[str, str]]:
-    """Every coded concept of an object whose meaning is not the scheme's."""
+def code_defects(items: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
+    """Every coded concept within these items whose meaning is not the scheme's.
+
+    Give the items the object itself makes (segments, content), not what it copied from its source.
+    """
     seen: set[tuple[str, str, str]] = set()
-    for item in _coded_items(dataset):
+    for item in (coded for given in items for coded in _coded_items(given)):
         key = (str(item.get("CodeValue", "")), str(item.CodingSchemeDesignator), str(item.get("CodeMeaning", "")))
         if key in seen:
             continue

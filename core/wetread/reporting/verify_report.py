@@ -43,7 +43,7 @@ def report_defects(report: Dataset, sources: dict[str, Dataset], segmentations: 
     """Defects of one report as (what, remedy)."""
     tree = list(_walk(report))
     yield from _document_defects(report, tree)
-    yield from code_defects(report)
+    yield from code_defects(report.get("ContentSequence", []))
     yield from _evidence_defects(report, tree)
     for item, parent in tree:
         yield from _relation_defects(item, parent)

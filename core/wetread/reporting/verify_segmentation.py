@@ -16,7 +16,7 @@ Words = tuple[str, str]
 
 def segmentation_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[Words]:
     """Defects of one Segmentation as (what, remedy)."""
-    yield from code_defects(seg)
+    yield from code_defects(seg.SegmentSequence)
     yield from _segment_defects(seg)
     yield from _frame_defects(seg)
     yield from _source_defects(seg, sources)
