@@ -1,6 +1,6 @@
 """The closed-loop grounding head: from the language state at `<seg>` to a mask, a box and a presence.
 
-RCMed (arXiv 2505.03380) publishes the loop as a figure only; the equations are ours (docs/architecture.md): for
+RCMed (arXiv 2505.03380) publishes the loop as a figure only; the equations are ours (docs/model.md): for
 rounds r = 1..R with shared weights, the query looks at the pixels through its last mask (soft masked attention),
 vision informs the language states, language guides the pixel features, and the query reads the language. Both
 feedback gates start at zero, so round 1 is the open-loop baseline. A convolutional branch (a small U-Net on the

@@ -1,6 +1,6 @@
 """Supervised training of backbone and head together: the words by cross-entropy, the pixels by the head's losses.
 
-Loss (docs/architecture.md; weights of BCE, Dice as LISA, boxes as BiomedParse's configuration):
+Loss (docs/model.md; weights of BCE, Dice as LISA, boxes as BiomedParse's configuration):
 CE + sum over rounds of w_r (2 BCE + 0.5 Dice) + 5 L1 + 2 GIoU of the box + 0.5 BCE of the presence. The last round is
 judged on the fine mask, earlier rounds on their coarse one. A run is resumable: weights, optimiser and the lessons'
 generator are saved together, and a resumed run goes on with the same lessons.
