@@ -20,13 +20,13 @@ from doubles import BrightPixelReader
 
 from wetread.archive.folder import FolderArchive
 from wetread.service.app import create_app
-from wetread.service.serving import _listener
+from wetread.service.serving import open_listener
 
 
 @contextmanager
 def running(app: FastAPI) -> Iterator[str]:
     """The app on a free port of 127.0.0.1; yields its address."""
-    listener = _listener("127.0.0.1", 0)
+    listener = open_listener("127.0.0.1", 0)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

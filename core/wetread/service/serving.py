@@ -59,7 +59,7 @@ def serve(
     app = create_app(
         archive, reader, model=model, seed=seed, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host]
     )
-    listener = _listener(host, port)
+    listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")
     configuration = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
@@ -86,7 +86,12 @@ def check_host(host: str, allow_remote: bool) -> None:
         )
 
 
-def _listener(host: str, port: int) -> socket.socket:
+def open_listener(host: str, port: int) -> socket.socket:
+    """A listening TCP socket; port 0 takes a free one.
+
+    Raises:
+        RefusedInput: the address cannot be used.
+    """
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

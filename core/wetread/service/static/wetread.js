@@ -54,8 +54,8 @@ function showStudies() {
   $("studies").replaceChildren(...shown.map((study) => {
     const button = make("button", { type: "button" },
       make("strong", { textContent: study.patient_name || study.patient_id || "No name" }),
-      make("span", { className: "quiet" }, ...study.modalities.map((m) => make("span", { className: "tag", textContent: m })),
-        joined(day(study.date), study.description)));
+      make("span", { className: "quiet", textContent: joined(day(study.date), study.description) }),
+      make("span", { className: "quiet" }, ...study.modalities.map((m) => make("span", { className: "tag", textContent: m }))));
     button.setAttribute("aria-current", String(study.uid === state.study?.uid));
     button.addEventListener("click", () => openStudy(study).catch(fail));
     return make("li", {}, button);
@@ -151,6 +151,8 @@ function progress(stage, share) {
   $("stage").textContent = stage[0].toUpperCase() + stage.slice(1);
   $("percent").textContent = `${Math.round(share * 100)} %`;
   $("meter").value = share;
+  $("meter").hidden = stage === "done";
+  $("percent").hidden = stage === "done";
 }
 
 function stop() {
