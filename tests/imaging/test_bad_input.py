@@ -149,6 +149,23 @@ def test_no_refusal_carries_the_patient(tmp_path) -> None:
         assert PATIENT_ID not in line
 
 
+def test_reading_logs_nothing_of_the_patient(tmp_path, caplog) -> None:
+    dataset = ct_series(1)[0]
+    path = write([dataset], tmp_path)[0]
+    content = path.read_bytes()
+    path.write_bytes(
+        content.replace(b"PHANTOM", b"\\HANTOM")
+        .replace(b"Drawn", b"\x1bDr\x07n")
+        .replace(b"CS\x02\x00O ", b"CS\x02\x00?!")
+    )
+    with caplog.at_level("DEBUG"), warnings.catch_warnings():
+        warnings.simplefilter("error")
+        header = load_sample(path).headers[0]
+    assert header.PatientSex == "?!"
+    assert "?!" not in caplog.text
+    assert "HANTOM" not in caplog.text
+
+
 def test_files_that_are_not_dicom_are_passed_over_in_a_folder(tmp_path) -> None:
     write(ct_series(3), tmp_path, suffix="")
     (tmp_path / "README").write_text("about this series")

@@ -10,14 +10,13 @@ from __future__ import annotations
 
 import logging
 import re
-import warnings
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
-from wetread.imaging.soundness import check_header
+from wetread.imaging.soundness import check_header, quiet_pydicom
 from wetread.imaging.waveform import open_waveform
 
 if TYPE_CHECKING:
@@ -130,8 +129,7 @@ def _read(path: Path, *, claims: bool) -> Dataset | None:
     from pydicom.errors import InvalidDicomError
 
     try:
-        with path.open("rb") as file, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # pydicom's warnings quote values, which may be the patient's
+        with path.open("rb") as file, quiet_pydicom():
             head = file.read(132)
             bare = head[128:] != b"DICM"
             if bare and head[:2] not in _BARE_STARTS:
@@ -183,7 +181,7 @@ def _check_instance(dataset: Dataset, where: object) -> None:
             raise RefusedInput(f"{keyword} holds characters that no UID has", where, "correct it at the source.")
     if family is Family.WAVEFORM:
         open_waveform(dataset, where)
-    if "PixelData" not in dataset:
+    if not dataset.get("PixelData"):
         raise RefusedInput("no pixel data", where, "the file is a header only or was cut short; get it again.")
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PhotometricInterpretation"):
         if not dataset.get(keyword):

@@ -1,19 +1,23 @@
 """Is the header of an instance whole? Every value is converted once, and the numbers that matter must be numbers.
 
 pydicom converts values late and lets a damaged number through as text; the error would then come up far from its
-cause. Converting here names the tag instead. pydicom's own warnings quote the value, which may be the patient's, so
-they are silenced while it converts.
+cause. Converting here names the tag instead. pydicom's own warnings and log lines quote the
+value, which may be the patient's, so they are silenced while it converts.
 """
 
 from __future__ import annotations
 
+import logging
 import warnings
+from contextlib import contextmanager
 from numbers import Real
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from pydicom import DataElement, Dataset
 
 _REMEDY = "the file is damaged; get it again from its source."
@@ -30,14 +34,30 @@ _COUNTS: dict[str, int | None] = {
 """Numbers that the reader relies on and how many of them there are; None for one or more."""
 
 
+@contextmanager
+def quiet_pydicom() -> Iterator[None]:
+    """Neither warnings nor log lines of pydicom inside this block."""
+    logger = logging.getLogger("pydicom")
+
+    def nothing(record: logging.LogRecord) -> bool:
+        return False
+
+    logger.addFilter(nothing)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.removeFilter(nothing)
+
+
 def check_header(dataset: Dataset, where: object) -> None:
     """Convert every value of an instance, nested ones too.
 
     Raises:
         RefusedInput: a value that cannot be read as what its tag says, naming the tag but never the value.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet_pydicom():
         for tag in list(dataset.keys()):
             try:
                 element = dataset[tag]
