@@ -37,7 +37,7 @@ def test_every_study_is_installed_by_a_dependency(study):
 
 def test_a_file_that_a_dependency_no_longer_brings_is_refused_in_words():
     with pytest.raises(RefusedInput, match=r"pydicom came without gone\.dcm"):
-        demo.DemoStudy("gone", "Gone", "pydicom", "gone.dcm").path()
+        demo.DemoStudy("gone", "Gone", "Nothing.", "pydicom", "gone.dcm").path()
 
 
 @pytest.mark.usefixtures("threshold")
@@ -47,6 +47,7 @@ class TestRun:
         said = capsys.readouterr().out
         for study in demo.STUDIES:
             assert study.title in said
+            assert study.shows[:40] in said
         assert said.count("as sent, no defect found") == len(demo.STUDIES) - 1
         assert "refused: ECG waveform" in said
         assert sorted(path.name for path in (tmp_path / "reads").iterdir()) == ["ct", "mr", "retina", "tissue"]

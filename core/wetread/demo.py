@@ -3,7 +3,8 @@
 The studies are files that the dependencies install: nothing is downloaded and nothing is drawn for the occasion. Each
 goes the way of any other study: into the archive (wrapped into DICOM first where it is a plain picture), out of it,
 through the model, and SEG and SR back into the archive, where they are read again and verified. What the model does
-not cover is part of the demo: it has to say so. Nothing here knows what a study should give.
+not cover is part of the demo: it has to say so. No code knows what a study should give; beside each read stands what a
+person sees, so that a false finding is seen to be false.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class DemoStudy:
     Args:
         name: of the folder its results go to.
         title: what it is, in words.
+        shows: what a person sees in it, so that a false finding can be told from a true one.
         package: the package that installs it.
         file: its name there.
         modality: what it shows, where it is a plain picture; DICOM files say it themselves.
@@ -49,6 +51,7 @@ class DemoStudy:
 
     name: str
     title: str
+    shows: str
     package: str
     file: str
     modality: Modality | None = None
@@ -73,12 +76,18 @@ class DemoStudy:
 
 
 STUDIES = (
-    DemoStudy("tissue", "Stained tissue (colon, immunohistochemistry)", "scikit-image", "ihc.png", Modality.PATHOLOGY),
-    DemoStudy("ct", "CT, one slice", "pydicom", "CT_small.dcm"),
-    DemoStudy("mr", "MR, one slice", "pydicom", "MR_small.dcm"),
-    DemoStudy("retina", "Fundus photograph", "scikit-image", "retina.jpg", Modality.FUNDUS),
-    DemoStudy("ecg", "12-lead ECG", "pydicom", "waveform_ecg.dcm"),
-)
+    DemoStudy(
+        "tissue", "Stained tissue", "Glands of the colon, stained brown, and many nuclei, stained blue.",
+        "scikit-image", "ihc.png", Modality.PATHOLOGY,
+    ),
+    DemoStudy(
+        "ct", "CT, one slice", "A vertebra, the muscles of the back and a large vessel; no liver, spleen or kidney.",
+        "pydicom", "CT_small.dcm",
+    ),
+    DemoStudy("mr", "MR, one slice", "A detail 2 cm wide; too little to name a structure.", "pydicom", "MR_small.dcm"),
+    DemoStudy("retina", "Fundus photograph", "The back of an eye.", "scikit-image", "retina.jpg", Modality.FUNDUS),
+    DemoStudy("ecg", "12-lead ECG", "Waveforms, no picture.", "pydicom", "waveform_ecg.dcm"),
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,10 +110,11 @@ def run(options: argparse.Namespace) -> int:
     rows = []
     for number, study in enumerate(STUDIES, start=1):
         print(f"\n== {number} of {len(STUDIES)}: {study.title} ({study.package}, {study.file})\n")
+        print("\n".join(field("A person", study.shows)))
         rows.append(_show(study, reader, archive, options.out, quiet=options.quiet))
     print("\n== Summary\n")
     print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(_cells, rows)])))
-    print(f"\nPictures of the findings: {options.out}/*/overlay.png")
+    print(f"\nCompare each finding with what a person sees: {options.out}/*/overlay.png")
     if not any(row.checked == "verified" for row in rows):
         raise RefusedInput("no study came through", archive.location, "read the lines above")
     if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):

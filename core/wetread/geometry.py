@@ -80,7 +80,7 @@ class PlaneGeometry:
         """(N, 3) LPS millimetres -> (N, 3): x, y on pixel edges and signed distance from the plane in mm."""
         lps = np.atleast_2d(np.asarray(points, dtype=np.float64))
         homogeneous = np.column_stack([lps, np.ones(len(lps))])
-        return np.linalg.solve(self.affine, homogeneous.T).T[:, :3]
+        return np.asarray(np.linalg.solve(self.affine, homogeneous.T).T[:, :3], dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)
