@@ -42,8 +42,8 @@ def write_frames(
         descriptions: one per segment, numbered from 1.
     """
     marked = [(segment, plane) for segment, mask in enumerate(masks, start=1) for plane in mask.planes]
-    # An object without frames is not allowed: a read that marked nothing gives all its frames, empty.
-    frames = marked or [(1, plane) for plane in range(len(sample.planes))]
+    # An object without frames is not allowed: a read that marked nothing gives one empty frame.
+    frames = marked or [(1, 0)]
     dataset = _general(read, headers)
     _references(dataset, [sample.planes[plane] for _, plane in frames])
     _image(dataset, sample, frames, masks)

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from wetread.errors import RefusedInput
 from wetread.findings import Mask
 from wetread.imaging.sample import SampleKind
 from wetread.reporting.frame_segmentation import write_frames
 from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, source_headers, stamp
+from wetread.reporting.source_frames import chosen_frames, restore_frame_numbers, slices, used_planes
 from wetread.terminology import IMAGE_REGION, SPATIAL_CONCEPT
 
 if TYPE_CHECKING:
@@ -31,7 +31,6 @@ EMPTY_LABEL = "No region marked"
 SERIES_NUMBER = 9901
 SERIES_DESCRIPTION = "AI segmentation (unreviewed)"
 _GREY = (128, 128, 128)
-_LARGEST_ARRAY = 2 << 30
 
 
 def segmented(read: Read) -> tuple[Finding, ...]:
@@ -50,7 +49,7 @@ def build_seg(read: Read, sample: Sample) -> Dataset:
         A Segmentation Storage dataset with UIDs derived from ``read.uid``.
 
     Raises:
-        RefusedInput: planes of unequal spacing or orientation, or a slide region too large for one object.
+        RefusedInput: planes of unequal spacing or orientation.
     """
     findings = segmented(read)
     masks = [f.mask for f in findings if f.mask is not None] or [Mask(sample.shape)]
@@ -80,16 +79,13 @@ def _with_highdicom(
 ) -> Dataset:
     from highdicom.seg import Segmentation
 
-    if len(headers) == 1 and "SharedFunctionalGroupsSequence" in headers[0]:
-        frames = [(p.source.frame_number or 1) - 1 for p in sample.planes]
-        pixels = _stack(masks, frames, _frames(headers[0]), sample)
-        sources = headers
-    else:
-        pixels = _stack(masks, list(range(len(sample.planes))), len(sample.planes), sample)
-        sources = _slices(sample, headers)
-    return Segmentation(
+    planes = used_planes(sample, masks)
+    numbers = [sample.planes[plane].source.frame_number or 1 for plane in planes]
+    multi_frame = len(headers) == 1 and "SharedFunctionalGroupsSequence" in headers[0]
+    sources = [chosen_frames(headers[0], numbers)] if multi_frame else slices(sample, headers, planes)
+    dataset = Segmentation(
         source_images=sources,
-        pixel_array=pixels if len(pixels) > 1 or _frames(sources[0]) > 1 else pixels[:1],
+        pixel_array=_stack(masks, planes, sample),
         segmentation_type="BINARY",
         segment_descriptions=descriptions,
         series_instance_uid=derived_uid(read.uid, "seg series"),
@@ -106,57 +102,19 @@ def _with_highdicom(
         omit_empty_frames=any(not mask.is_empty for mask in masks),
         specific_character_set=CHARACTER_SET,
     )
+    if multi_frame:
+        restore_frame_numbers(dataset, numbers)
+    return dataset
 
 
-def _stack(masks: list[Mask], frames: list[int], count: int, sample: Sample) -> NDArray[np.uint8]:
-    """(frames, rows, columns, segments) uint8, plane i of the masks at frame ``frames[i]``."""
-    shape = (count, *sample.shape[1:], len(masks))
-    if int(np.prod(shape, dtype=np.int64)) > _LARGEST_ARRAY:
-        raise RefusedInput(
-            f"a segmentation of {count} frames with {len(masks)} segments does not fit into memory",
-            sample.planes[0].source.sop_instance_uid,
-            "read a smaller region or a lower magnification of the slide.",
-        )
-    pixels = np.zeros(shape, dtype=np.uint8)
+def _stack(masks: list[Mask], planes: list[int], sample: Sample) -> NDArray[np.uint8]:
+    """(planes, rows, columns, segments) uint8, the chosen planes of all masks."""
+    pixels = np.zeros((len(planes), *sample.shape[1:], len(masks)), dtype=np.uint8)
     for segment, mask in enumerate(masks):
-        for plane, marked in mask.planes.items():
-            pixels[frames[plane], :, :, segment] = marked
+        for place, plane in enumerate(planes):
+            if plane in mask.planes:
+                pixels[place, :, :, segment] = mask.planes[plane]
     return pixels
-
-
-def _slices(sample: Sample, headers: list[Dataset]) -> list[Dataset]:
-    """One header per plane, in the order of the planes, with one orientation.
-
-    Orientations that differ in the sixth decimal are one orientation; highdicom compares them exactly.
-    """
-    by_uid = {header.SOPInstanceUID: header for header in headers}
-    slices = [by_uid[plane.source.sop_instance_uid] for plane in sample.planes]
-    first = slices[0]
-    if len(slices) == 1:
-        if "ImagePositionPatient" not in first and "FrameOfReferenceUID" in first:
-            del first.FrameOfReferenceUID  # a frame of reference without a position places nothing
-        return slices
-    for header in slices:
-        orientation = np.subtract(header.ImageOrientationPatient, first.ImageOrientationPatient)
-        spacing = np.subtract(header.PixelSpacing, first.PixelSpacing)
-        if np.abs(orientation).max() > 1e-3 or np.abs(spacing).max() > 1e-4:
-            raise RefusedInput(
-                "slices with different orientation or pixel spacing in one segmentation",
-                header.SOPInstanceUID,
-                "read the stacks one by one.",
-            )
-        header.ImageOrientationPatient = first.ImageOrientationPatient
-        header.PixelSpacing = first.PixelSpacing
-        if not header.get("SliceThickness"):
-            header.SliceThickness = _slice_distance(sample)
-    return slices
-
-
-def _slice_distance(sample: Sample) -> float:
-    from wetread.reporting.measurement import plane_slabs
-
-    slabs = plane_slabs(sample)
-    return float(np.median(slabs)) if slabs is not None else 1.0
 
 
 def _description(finding: Finding, number: int, read: Read) -> SegmentDescription:
