@@ -327,13 +327,23 @@ class TestServe:
         assert "other machines could reach this address" in capsys.readouterr().err
 
     def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
-        def serve(archive, host, port, *, model, allow_remote, announce):
-            announce(f"{archive.location} {host} {port} {model} {allow_remote}")
+        def serve(archive, host, port, *, reader, allow_remote, announce):
+            announce(f"{archive.location} {host} {port} {reader.model} {allow_remote}")
 
+        monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
         monkeypatch.setattr("wetread.service.serve", serve)
         arguments = ["serve", "--archive", str(tmp_path), "--model", "m", "--host", "::1", "--port", "4"]
         assert cli.main([*arguments, "--allow-remote"]) == 0
         assert capsys.readouterr().out == f"{tmp_path} ::1 4 m True\n"
+
+    def test_ctrl_c_is_its_ordinary_end(self, tmp_path, monkeypatch, capsys):
+        def serve(*_, **__):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
+        monkeypatch.setattr("wetread.service.serve", serve)
+        assert cli.main(["serve", "--archive", str(tmp_path)]) == 0
+        assert capsys.readouterr() == ("stopped\n", "")
 
 
 class TestMeasuringAndTraining:

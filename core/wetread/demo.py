@@ -20,7 +20,7 @@ from wetread.commands.places import archive_at
 from wetread.commands.present import field, read_as_text, table
 from wetread.commands.progress import Progress
 from wetread.commands.read import stored_lines
-from wetread.commands.serve import announce
+from wetread.commands.serve import serve_until_interrupted
 from wetread.errors import RefusedInput
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
 from wetread.terminology import Modality
@@ -119,10 +119,8 @@ def run(options: argparse.Namespace) -> int:
         raise RefusedInput("no study came through", archive.location, "read the lines above")
     if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):
         return 0
-    from wetread.service import serve
-
     print()
-    serve(archive, "127.0.0.1", options.port, reader=reader, announce=announce)
+    serve_until_interrupted(archive, reader, "127.0.0.1", options.port)
     return 0
 
 

@@ -9,17 +9,29 @@ from wetread.commands.places import archive_at
 if TYPE_CHECKING:
     import argparse
 
+    from wetread.archive import Archive
+    from wetread.reading import Reader
+
 
 def run(options: argparse.Namespace) -> int:
     """Serve what the arguments say; a host that other machines can reach has to be allowed in so many words."""
+    from wetread.reading import Reader
+    from wetread.service.serving import check_host
+
+    check_host(options.host, options.allow_remote)
+    reader = Reader(options.model)
+    serve_until_interrupted(archive_at(options.archive), reader, options.host, options.port, options.allow_remote)
+    return 0
+
+
+def serve_until_interrupted(archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False) -> None:
+    """Serve; Ctrl-C is the ordinary end of it."""
     from wetread.service import serve
 
-    archive = archive_at(options.archive)
-    serve(
-        archive, options.host, options.port,
-        model=options.model, allow_remote=options.allow_remote, announce=announce,
-    )  # fmt: skip
-    return 0
+    try:
+        serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce)
+    except KeyboardInterrupt:
+        announce("stopped")
 
 
 def announce(line: str) -> None:
