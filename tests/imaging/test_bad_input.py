@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydicom import dcmread
 from pydicom.data import get_testdata_file
 
 from dicom_multiframe_phantoms import enhanced_mr, slide
@@ -82,8 +84,6 @@ def test_truncated_pixel_data_says_how_much_is_there() -> None:
 
 
 def test_truncated_compressed_pixel_data_names_the_transfer_syntax(tmp_path) -> None:
-    from pydicom import dcmread
-
     dataset = dcmread(get_testdata_file("MR_small_jp2klossless.dcm"))
     dataset.PixelData = dataset.PixelData[:40] + b"\0" * 60
     path = tmp_path / "broken.dcm"
@@ -235,3 +235,15 @@ def test_a_file_with_wrong_bytes_gives_a_sample_or_one_line(name: str, wrong: li
         except RefusedInput:
             return
         assert all(plane.picture().dtype == np.uint8 for plane in planes)
+
+
+def test_an_instance_received_in_memory_is_named_by_its_series() -> None:
+    held = BytesIO()
+    ct_series(1)[0].save_as(held, enforce_file_format=True)
+    held.seek(0)
+    dataset = dcmread(held)
+    assert to_sample([dataset]).shape == (1, 40, 48)
+    dataset.RescaleSlope = 0
+    with pytest.raises(RefusedInput) as refused:
+        to_sample([dataset])
+    assert refused.value.where == dataset.SOPInstanceUID

@@ -83,8 +83,9 @@ def check_series(datasets: Sequence[Dataset], where: object) -> None:
 
 
 def file_of(dataset: Dataset, otherwise: object) -> object:
-    """The file a dataset was read from, or `otherwise`."""
-    return getattr(dataset, "filename", None) or otherwise
+    """The file a dataset was read from, or `otherwise` (datasets made or received in memory have none)."""
+    name = getattr(dataset, "filename", None)
+    return name if isinstance(name, str | Path) and str(name) else otherwise
 
 
 def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]:
