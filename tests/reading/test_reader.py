@@ -80,7 +80,7 @@ def test_a_cancelled_read_stops_while_it_writes(reader: Reader) -> None:
 
     with pytest.raises(ReadCancelled):
         reader.read(sample(tissue()[0]), on_event=stop_at_once, cancel=cancel)
-    assert len(pieces) == 1
+    assert len(pieces) <= 2  # within one token of the event
 
 
 @needs_weights

@@ -8,7 +8,7 @@ measuring, and a windowed 8-bit RGB picture for looking, made on demand.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -112,7 +112,7 @@ class Sample:
     kind: SampleKind
     modality: Modality
     planes: tuple[Plane, ...]
-    headers: tuple[Dataset, ...]
+    headers: tuple[Dataset, ...] = field(repr=False)  # patient data: never in a log through repr
     units: str = "1"
     remarks: tuple[str, ...] = ()
 
