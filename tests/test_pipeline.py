@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from pydicom import dcmread
+from pydicom.dataelem import DataElement
 from pydicom.dataset import Dataset
 
 import dicom_phantoms as phantoms
@@ -184,6 +185,15 @@ class TestStoring:
         with pytest.raises(RefusedInput, match=r"defect.*nothing was sent"):
             store_outcome(dataclasses.replace(outcome, sr=wrong), archive)
         assert archive.sent == []
+
+    def test_a_box_outside_its_image_is_such_a_defect(self):
+        wrong = read_series(phantoms.dx_image(), reader=ThresholdReader())
+        smaller = [copy.copy(header) for header in wrong.sample.headers]
+        for header in smaller:
+            header["Rows"] = DataElement(header["Rows"].tag, "US", 8)
+        sample = dataclasses.replace(wrong.sample, headers=tuple(smaller))
+        with pytest.raises(RefusedInput, match="defect"):
+            store_outcome(dataclasses.replace(wrong, sample=sample), RecordingArchive())
 
     def test_a_folder_archive_holds_what_was_sent_and_takes_it_twice(self, outcome, tmp_path):
         archive = open_archive(tmp_path / "archive")

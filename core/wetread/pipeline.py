@@ -153,23 +153,16 @@ def _umask() -> int:
 
 def _write_files(outcome: Outcome, folder: Path) -> None:
     from PIL import Image
+    from pydicom import dcmwrite
 
     from wetread.reporting import overlay_picture, read_document
 
     document = read_document(outcome.read, outcome.sample)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "read.json").write_text(text + "\n", encoding="utf-8")
-    _write_objects(outcome, folder)
+    for name, dataset in (("seg.dcm", outcome.seg), ("sr.dcm", outcome.sr)):
+        dcmwrite(folder / name, dataset, enforce_file_format=True)
     Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(folder / "overlay.png")
-
-
-def _write_objects(outcome: Outcome, folder: Path) -> list[Path]:
-    from pydicom import dcmwrite
-
-    paths = [folder / "seg.dcm", folder / "sr.dcm"]
-    for path, dataset in zip(paths, (outcome.seg, outcome.sr), strict=True):
-        dcmwrite(path, dataset, enforce_file_format=True)
-    return paths
 
 
 def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset] = ()) -> StoreReport:
@@ -201,18 +194,18 @@ def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset]
 
 
 def refuse_defects(outcome: Outcome) -> None:
-    """Run the semantic verifier over SEG and SR together.
+    """Run the semantic verifier over SEG and SR together, against the images they derive from.
 
     Raises:
         RefusedInput: one line with the first defect and the number of defects.
     """
-    from wetread.reporting import verify_files
+    from wetread.reporting import verify_datasets
 
-    with tempfile.TemporaryDirectory(prefix=_STAGING) as folder:
-        defects = verify_files(_write_objects(outcome, Path(folder)))
+    sources = {str(header.SOPInstanceUID): header for header in outcome.sample.headers}
+    defects = verify_datasets([(Path("SEG"), outcome.seg), (Path("SR"), outcome.sr)], sources)
     if defects:
         raise RefusedInput(
-            f"{len(defects)} defect(s) found before sending, the first in {defects[0].path.name}: {defects[0].what}",
+            f"{len(defects)} defect(s) found before sending, the first in the {defects[0].path}: {defects[0].what}",
             outcome.sr.SOPInstanceUID,
             "nothing was sent; please report this with the model and the kind of image",
         )

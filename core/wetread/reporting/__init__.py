@@ -4,6 +4,6 @@ from wetread.reporting.document import read_document
 from wetread.reporting.overlay import overlay_picture
 from wetread.reporting.segmentation import build_seg
 from wetread.reporting.structured_report import build_sr
-from wetread.reporting.verifier import Defect, verify_files
+from wetread.reporting.verifier import Defect, verify_datasets, verify_files
 
-__all__ = ["Defect", "build_seg", "build_sr", "overlay_picture", "read_document", "verify_files"]
+__all__ = ["Defect", "build_seg", "build_sr", "overlay_picture", "read_document", "verify_datasets", "verify_files"]

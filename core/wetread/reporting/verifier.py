@@ -69,10 +69,19 @@ def verify_files(paths: Iterable[str | Path], source_paths: Iterable[str | Path]
         if dataset is not None:
             datasets.append((path, dataset))
     sources = _sources(source_paths, defects)
-    segmentations = {str(d.get("SOPInstanceUID", "")): d for _, d in datasets if d.get("SOPClassUID") in SEGMENTATIONS}
-    for path, dataset in datasets:
-        defects += [Defect(path, *words) for words in _defects(dataset, sources, segmentations)]
-    return defects
+    return defects + verify_datasets(datasets, sources)
+
+
+def verify_datasets(datasets: Iterable[tuple[Path, Dataset]], sources: dict[str, Dataset]) -> list[Defect]:
+    """Every defect of SR and SEG objects, checked against each other too.
+
+    Args:
+        datasets: the objects, each with the path or name that its defects are told under.
+        sources: headers of the images they derive from, by SOP Instance UID; empty where they are not at hand.
+    """
+    named = list(datasets)
+    segmentations = {str(d.get("SOPInstanceUID", "")): d for _, d in named if d.get("SOPClassUID") in SEGMENTATIONS}
+    return [Defect(path, *words) for path, d in named for words in _defects(d, sources, segmentations)]
 
 
 def _defects(
@@ -90,7 +99,8 @@ def _defects(
             yield f"SOP Class {sop_class} is neither a structured report nor a segmentation", "verify SR and SEG files."
     except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError, RecursionError) as error:
         # A required attribute is missing or has no usable value: for the reader of the file that is one defect.
-        yield f"the object is incomplete or malformed ({type(error).__name__}: {error})", "write it again."
+        detail = str(error) if isinstance(error, AttributeError) else type(error).__name__  # others may quote values
+        yield f"the object is incomplete or malformed ({detail})", "write it again."
 
 
 def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[tuple[str, str]]:
