@@ -1,6 +1,7 @@
 """Text that reaches DICOM: any alphabet survives, control characters do not, and length has an end."""
 
 import io
+import warnings
 
 import pydicom
 import pytest
@@ -53,6 +54,16 @@ def test_a_name_that_cannot_be_decoded_is_refused_without_being_told():
     with pytest.raises(RefusedInput) as refusal:
         build_seg(read, sample)
     assert "ller" not in str(refusal.value)
+
+
+def test_no_warning_repeats_the_patients_name():
+    datasets = [_renamed(d, "ISO_IR 192", "Einzelname") for d in dicom_phantoms.ct_series(3)]
+    sample = reads.slices_sample(datasets, Modality.CT)
+    read = reads.read_of([reads.box_finding("liver", (1, 1, 9, 9))])
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        build_sr(read, sample, build_seg(read, sample))
+    assert not any("Einzelname" in str(warning.message) for warning in caught)
 
 
 @given(st.text(max_size=200), st.integers(min_value=60, max_value=120))

@@ -1,8 +1,11 @@
 """What OHIF and 3D Slicer ask of a report before they draw its boxes, restated (their readers are not run here)."""
 
+from dataclasses import replace
+
 import pytest
 from pydicom import Dataset
 
+import reporting_reads as reads
 from reporting_cases import CASES
 from wetread.reporting.report_groups import EDITABLE_RECTANGLE
 from wetread.reporting.segmentation import build_seg
@@ -88,3 +91,21 @@ def test_a_countable_finding_says_how_many():
         if code(item) == "246432004"
     ]
     assert counts == [1, 1]
+
+
+def test_a_box_over_the_edge_is_clipped_to_the_image_with_its_area():
+    _, sample, _ = CASES["dx"]()
+    read = reads.read_of([reads.box_finding("lesion", (-5.0, 60.0, 10.0, 80.0))])
+    (group,) = groups(build_sr(read, sample, build_seg(read, sample)))
+    area = next(item for item in group.ContentSequence if item.ValueType == "NUM")
+    assert list(area.ContentSequence[0].GraphicData[:6]) == [0, 60, 10, 60, 10, 64]
+    assert float(area.MeasuredValueSequence[0].NumericValue) == pytest.approx(10 * 4 * 0.04)
+
+
+def test_a_model_named_by_a_windows_path_stays_one_value():
+    _, sample, read = CASES["dx"]()
+    provenance = replace(reads.PROVENANCE, model="C:\\models\\" + "very-long-" * 9)
+    sr = build_sr(replace(read, provenance=provenance), sample, build_seg(read, sample))
+    assert isinstance(sr.ManufacturerModelName, str)
+    assert sr.ManufacturerModelName.startswith("C:/models/very-long-")
+    assert len(sr.ManufacturerModelName) <= 64

@@ -13,7 +13,7 @@ import numpy as np
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian, SegmentationStorage
 
-from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid
+from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, name_text
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
@@ -70,9 +70,9 @@ def _general(read: Read, headers: list[Dataset]) -> Dataset:
     dataset.SeriesNumber = 9901
     dataset.SeriesDescription = "AI segmentation (unreviewed)"
     dataset.Manufacturer = MANUFACTURER
-    dataset.ManufacturerModelName = read.provenance.model
-    dataset.SoftwareVersions = read.provenance.wetread_version
-    dataset.DeviceSerialNumber = read.provenance.weights_sha256[:16] or "unknown"
+    dataset.ManufacturerModelName = name_text(read.provenance.model)
+    dataset.SoftwareVersions = name_text(read.provenance.wetread_version)
+    dataset.DeviceSerialNumber = name_text(read.provenance.weights_sha256[:16])
     dataset.InstanceNumber = 1
     dataset.ContentLabel = "AI_FINDINGS"
     dataset.ContentDescription = "AI findings (unreviewed)"

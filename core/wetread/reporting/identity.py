@@ -10,6 +10,7 @@ from __future__ import annotations
 import copy
 import re
 import uuid
+import warnings
 from typing import TYPE_CHECKING
 
 from pydicom import Dataset
@@ -73,13 +74,26 @@ def clean_text(text: str, limit: int) -> str:
     return plain[: limit - len(note)].rstrip() + note
 
 
+def name_text(text: str) -> str:
+    """A name as a DICOM LO value may hold it: one line, no backslash (it would separate values), 64 characters."""
+    one_line = " ".join(clean_text(text.replace("\\", "/"), 10_000).split())
+    return one_line[:64].strip() or "unknown"
+
+
 def source_headers(sample: Sample) -> list[Dataset]:
     """Copies of the Sample's headers from which objects can be derived, in the Sample's order.
 
     Raises:
         RefusedInput: text of the source cannot be decoded, so it would be stored wrong under another character set.
     """
+    _silence_patient_data()
     return [_derivable(header) for header in sample.headers]
+
+
+def _silence_patient_data() -> None:
+    """Two warnings of the libraries repeat the value they complain about, which may be the patient's name."""
+    for message in ("The string .* is unlikely to represent the intended person name", "Invalid value for VR"):
+        warnings.filterwarnings("ignore", message=message, category=UserWarning)
 
 
 def _derivable(header: Dataset) -> Dataset:

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.sequence import Sequence
 
+from wetread.geometry import clip_to_image
 from wetread.imaging.sample import SampleKind
 from wetread.reporting import content_items as items
+from wetread.reporting.identity import name_text
 from wetread.reporting.measurement import Size, box_area, mask_size, outline
 from wetread.terminology import IMAGE_REGION, Concept
 
@@ -33,8 +35,8 @@ def algorithm_identification(provenance: Provenance) -> list[Dataset]:
     parameters = (f"weights_sha256={provenance.weights_sha256}", f"seed={provenance.seed}",
                   f"wetread={provenance.wetread_version}")  # fmt: skip
     return [
-        items.text_item(items.ALGORITHM_NAME, provenance.model, "HAS CONCEPT MOD"),
-        items.text_item(items.ALGORITHM_VERSION, provenance.model_version, "HAS CONCEPT MOD"),
+        items.text_item(items.ALGORITHM_NAME, name_text(provenance.model), "HAS CONCEPT MOD"),
+        items.text_item(items.ALGORITHM_VERSION, name_text(provenance.model_version), "HAS CONCEPT MOD"),
         *(items.text_item(items.ALGORITHM_PARAMETERS, text, "HAS CONCEPT MOD") for text in parameters),
     ]
 
@@ -53,8 +55,10 @@ def finding_groups(
         provenance: who measured.
     """
     groups = []
-    if finding.box is not None:
-        groups.append(_box_group(finding, finding.box, sample, provenance))
+    # A box may overlap the edge of the image, SCOORD may not.
+    box = None if finding.box is None else clip_to_image(finding.box, *sample.shape[1:])
+    if box is not None:
+        groups.append(_box_group(finding, box, sample, provenance))
     if segment is not None and finding.mask is not None:
         groups.append(_mask_group(finding, finding.mask, number, segment, sample, seg, provenance))
         if sample.kind is not SampleKind.VOLUME:
@@ -74,7 +78,7 @@ def _head(finding: Finding, identifier: str, provenance: Provenance) -> list[Dat
 
 def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenance) -> Dataset:
     source = sample.planes[finding.plane].source
-    ring = box_ring(box, sample)
+    ring = _ring(box)
     area = _size_item(box_area(box, sample, finding.plane))
     area.ContentSequence = Sequence([items.polyline_item(IMAGE_REGION, ring, source, "INFERRED FROM")])
     return items.container(
@@ -91,11 +95,10 @@ def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenanc
     )
 
 
-def box_ring(box: Box, sample: Sample) -> NDArray[np.float64]:
-    """(5, 2) closed rectangle within the image; a box may overlap the edge, SCOORD may not."""
-    _, rows, columns = sample.shape
-    x, y = np.clip([box.x_min, box.x_max], 0, columns), np.clip([box.y_min, box.y_max], 0, rows)
-    return np.array([(x[0], y[0]), (x[1], y[0]), (x[1], y[1]), (x[0], y[1]), (x[0], y[0])], dtype=np.float64)
+def _ring(box: Box) -> NDArray[np.float64]:
+    """(5, 2) closed rectangle."""
+    x0, y0, x1, y1 = box.corners
+    return np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1), (x0, y0)], dtype=np.float64)
 
 
 def _mask_group(

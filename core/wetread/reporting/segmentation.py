@@ -14,7 +14,7 @@ import numpy as np
 from wetread.findings import Mask
 from wetread.imaging.sample import SampleKind
 from wetread.reporting.frame_segmentation import write_frames
-from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, source_headers, stamp
+from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, name_text, source_headers, stamp
 from wetread.reporting.source_frames import chosen_frames, restore_frame_numbers, slices, used_planes
 from wetread.terminology import IMAGE_REGION, SPATIAL_CONCEPT
 
@@ -93,9 +93,9 @@ def _with_highdicom(
         sop_instance_uid=derived_uid(read.uid, "seg"),
         instance_number=1,
         manufacturer=MANUFACTURER,
-        manufacturer_model_name=read.provenance.model,
-        software_versions=read.provenance.wetread_version,
-        device_serial_number=read.provenance.weights_sha256[:16] or "unknown",
+        manufacturer_model_name=name_text(read.provenance.model),
+        software_versions=name_text(read.provenance.wetread_version),
+        device_serial_number=name_text(read.provenance.weights_sha256[:16]),
         content_label="AI_FINDINGS",
         content_description="AI findings (unreviewed)",
         series_description=SERIES_DESCRIPTION,
@@ -155,14 +155,14 @@ def _segment(
     provenance = read.provenance
     return SegmentDescription(
         segment_number=number,
-        segment_label=label[:64],
+        segment_label=name_text(label),
         segmented_property_category=coded(category),
         segmented_property_type=coded(type_),
         algorithm_type="AUTOMATIC",
         algorithm_identification=AlgorithmIdentificationSequence(
-            name=provenance.model,
+            name=name_text(provenance.model),
             family=codes.DCM.ArtificialIntelligence,
-            version=provenance.model_version,
+            version=name_text(provenance.model_version),
             source=MANUFACTURER,
             parameters={"weights_sha256": provenance.weights_sha256, "seed": str(provenance.seed)},
         ),

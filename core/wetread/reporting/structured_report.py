@@ -18,6 +18,7 @@ from wetread.reporting.identity import (
     MANUFACTURER,
     clean_text,
     derived_uid,
+    name_text,
     source_headers,
     stamp,
 )
@@ -73,9 +74,9 @@ def build_sr(read: Read, sample: Sample, seg: Dataset) -> Dataset:
         sop_instance_uid=derived_uid(read.uid, "sr"),
         instance_number=1,
         manufacturer=MANUFACTURER,
-        manufacturer_model_name=read.provenance.model,
-        software_versions=read.provenance.wetread_version,
-        device_serial_number=read.provenance.weights_sha256[:16] or "unknown",
+        manufacturer_model_name=name_text(read.provenance.model),
+        software_versions=name_text(read.provenance.wetread_version),
+        device_serial_number=name_text(read.provenance.weights_sha256[:16]),
         is_complete=True,
         is_final=False,
         is_verified=False,
@@ -111,12 +112,12 @@ def _observer(read: Read) -> list[Dataset]:
         (_DEVICE_NAME, f"{provenance.model} {provenance.model_version}"),
         (_DEVICE_MANUFACTURER, MANUFACTURER),
         (_DEVICE_MODEL, provenance.model),
-        (_DEVICE_SERIAL, provenance.weights_sha256[:16] or "unknown"),
+        (_DEVICE_SERIAL, provenance.weights_sha256[:16]),
     ]
     return [
         items.code_item(_OBSERVER_TYPE, _DEVICE, "HAS OBS CONTEXT"),
         items.uid_item(_DEVICE_UID, provenance.device_uid, "HAS OBS CONTEXT"),
-        *(items.text_item(name, clean_text(text, 64), "HAS OBS CONTEXT") for name, text in texts),
+        *(items.text_item(name, name_text(text), "HAS OBS CONTEXT") for name, text in texts),
     ]
 
 
