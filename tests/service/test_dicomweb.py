@@ -272,7 +272,6 @@ def test_a_deflate_bomb_is_refused(address: str, archive: FolderArchive) -> None
 TRAVERSALS = ["..%2f..%2fetc%2fpasswd", "..", "1.2%00", "1..2", "%2e%2e", "1" * 65]
 
 
-@pytest.mark.parametrize("uid", TRAVERSALS)
 @pytest.mark.parametrize(
     "path",
     [
@@ -282,12 +281,13 @@ TRAVERSALS = ["..%2f..%2fetc%2fpasswd", "..", "1.2%00", "1..2", "%2e%2e", "1" * 
         "studies/1.2/series/1.3/instances/{}/rendered", "studies/1.2/series/1.3/instances/{}/bulkdata/7FE00010",
     ],
 )  # fmt: skip
-def test_what_is_no_uid_leads_nowhere(address: str, tmp_path: Path, uid: str, path: str) -> None:
-    request = requests.Request("GET", f"{address}/dicom-web/").prepare()
-    request.url = f"{address}/dicom-web/{path.format(uid)}"
-    response = requests.Session().send(request, timeout=10)
-    assert response.status_code in (400, 404)
-    assert "root:" not in response.text
+def test_what_is_no_uid_leads_nowhere(address: str, path: str) -> None:
+    for uid in TRAVERSALS:
+        request = requests.Request("GET", f"{address}/dicom-web/").prepare()
+        request.url = f"{address}/dicom-web/{path.format(uid)}"
+        response = requests.Session().send(request, timeout=10)
+        assert response.status_code in (400, 404), uid
+        assert "root:" not in response.text
 
 
 def test_a_uid_that_climbs_is_not_stored(address: str, tmp_path: Path) -> None:

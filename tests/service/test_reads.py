@@ -185,6 +185,27 @@ def test_a_failure_inside_is_told_without_patient_data(
     assert "ValueError at" in ours
 
 
+def test_an_unexpected_error_is_a_500_and_one_line_of_log(
+    archive: FolderArchive,
+    ct: Dataset,
+    serving: Serving,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def broken(*_: object) -> None:
+        raise ValueError(f"found {PATIENT_NAME}")
+
+    with serving(create_app(archive, BrightPixelReader())) as address:
+        monkeypatch.setattr(archive, "query", broken)
+        response = requests.get(f"{address}/dicom-web/studies", timeout=10)
+    assert response.status_code == 500
+    assert response.json()["what"] == "internal error"
+    (record,) = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert "ValueError at" in record.getMessage()
+    assert record.exc_info is None
+    assert PATIENT_NAME not in response.text + caplog.text
+
+
 def test_the_archive_is_listed_for_the_page(api: str, ct: Dataset) -> None:
     (study,) = requests.get(f"{api}/studies", timeout=10).json()
     assert (study["patient_name"], study["modalities"]) == (", ".join(PATIENT_NAME.split("^")), ["CT"])

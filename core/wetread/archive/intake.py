@@ -10,7 +10,8 @@ from __future__ import annotations
 import zlib
 from typing import TYPE_CHECKING
 
-from pydicom.uid import DeflatedExplicitVRLittleEndian
+from pydicom.dataelem import DataElement, RawDataElement
+from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from wetread.archive.content import decoded
 from wetread.errors import RefusedInput
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 _MAXIMUM_INFLATED = 64 * 1024 * 1024
 _MAXIMUM_RATIO = 50
+_UNDEFINED = 0xFFFFFFFF
+_PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
+_SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
 _META_START, _GROUP_LENGTH_BYTES = 132, 12
 
 
@@ -34,12 +38,37 @@ def taken_in(content: bytes, where: str = "a part of the request") -> Dataset:
     _check_inflation(content, where)
     try:
         dataset = decoded(content)
+        is_whole = _is_whole(dataset, content)
         for _ in dataset.iterall():  # reads every element now, where an error is still an answer
             pass
-        return dataset
     except Exception as error:
         # pydicom raises many types on broken files; none of them may end the server or repeat a value.
         raise RefusedInput(f"not readable as DICOM ({type(error).__name__})", where, "send a whole file") from None
+    if not is_whole:
+        raise RefusedInput("a file that ends too early", where, "send a whole file")
+    return dataset
+
+
+def _is_whole(dataset: Dataset, content: bytes) -> bool:
+    """False where the file ends inside an element or before the pixel data; pydicom reads both without a word."""
+    tags = sorted(dataset.keys())
+    items: list[DataElement | RawDataElement | None] = [dataset.get_item(tag) for tag in tags]
+    raw = [item for item in items if isinstance(item, RawDataElement)]
+    is_image = "Rows" in dataset or "Image Storage" in UID(dataset.get("SOPClassUID") or "").name
+    if not tags or (is_image and not any(keyword in dataset for keyword in _PIXELS)):
+        return False
+    if any(len(e.value or b"") < e.length for e in raw if e.length != _UNDEFINED):
+        return False
+    if dataset.file_meta.TransferSyntaxUID == DeflatedExplicitVRLittleEndian:
+        return True  # places are those of the inflated stream; zlib itself notices a missing end
+    for element in raw:
+        end = element.value_tell + len(element.value or b"")
+        if element.length == _UNDEFINED and content[end : end + 8] != _SEQUENCE_END:
+            return False
+        # A trailing null byte is a common slip and loses nothing.
+        if element.length != _UNDEFINED and element.tag == tags[-1] and len(content) - end > 1:
+            return False
+    return True
 
 
 def _check_inflation(content: bytes, where: str) -> None:

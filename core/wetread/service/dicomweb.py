@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, Response
 from pydicom import dcmread
 from pydicom.uid import ExplicitVRLittleEndian
 
-from wetread.archive.content import encoded
+from wetread.archive.content import MAXIMUM_DECODED, decoded_bytes, encoded
 from wetread.archive.query import Level, json_tag
 from wetread.archive.query import Query as QidoQuery
 from wetread.errors import RefusedInput
@@ -187,6 +187,8 @@ def _in_syntax(files: list[Path], syntax: str | None) -> Iterator[bytes]:
             yield path.read_bytes()
             continue
         try:
+            if decoded_bytes(dataset) > MAXIMUM_DECODED:
+                raise ValueError("more than this service decodes")
             dataset.decompress(generate_instance_uid=False)
         except (RuntimeError, NotImplementedError, ValueError, AttributeError):
             if syntax is not None:

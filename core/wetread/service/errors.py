@@ -16,6 +16,7 @@ from wetread.errors import ArchiveRefused, ModelUnavailable, RefusedInput
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 logger = logging.getLogger("wetread.service")
 
@@ -64,6 +65,8 @@ _STATUS: tuple[tuple[type[RefusedInput], int], ...] = (
 
 def describe(error: BaseException) -> str:
     """An unexpected error for the log: its type and place in the code, not its text, which may hold patient data."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
     frames = traceback.extract_tb(error.__traceback__)
     place = f"{frames[-1].filename}:{frames[-1].lineno}" if frames else "unknown place"
     return f"{type(error).__name__} at {place}"
@@ -86,10 +89,35 @@ def install(app: FastAPI) -> None:
     async def http(request: Request, error: HTTPException) -> JSONResponse:
         return _answer(error.status_code, str(error.detail), request.url.path, "see /docs")
 
-    @app.exception_handler(Exception)
-    async def unexpected(request: Request, error: Exception) -> JSONResponse:
-        logger.error("unexpected: %s", describe(error))
-        return _answer(500, "internal error", request.url.path, "the service's log names the place; please report it")
+    app.add_middleware(_Unexpected)
+
+
+class _Unexpected:
+    """Turns what nobody expected into a 500 and one line of log.
+
+    Not an exception handler: for those the framework raises the error again, and the server then logs a traceback
+    with the error's text.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request (ASGI)."""
+        has_begun = False
+
+        async def noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, noting)
+        except Exception as error:
+            logger.error("unexpected: %s", describe(error))
+            if scope["type"] == "http" and not has_begun:
+                answer = _answer(500, "internal error", scope["path"], "the service's log names the place; report it")
+                await answer(scope, receive, send)
 
 
 def _answer(status: int, what: str, where: str, remedy: str) -> JSONResponse:
