@@ -120,7 +120,24 @@ class Lessons:
             return self._from_set(self._sets[which])
         if which == len(self._sets):
             return self._from_drawn()
+        return self._from_uncovered()
+
+    def _from_uncovered(self) -> Lesson:
+        """An abstention that must be learned from the word for the modality, or an empty picture of a covered one.
+
+        Four in ten pictures belong to another modality than the prompt says, so that the word decides and not the
+        look of a drawing; two in ten are shown under a covered modality and hold none of its targets.
+        """
         picture, modality = phantoms.drawn_uncovered(self._rng)
+        chance = self._rng.random()
+        if chance < 0.2 and self._sets:
+            source = self._sets[int(self._rng.integers(len(self._sets)))]
+            example = source.examples[int(self._rng.integers(len(source.examples)))]
+            return self._lesson(picture, {}, example.modality, source.config.labels, "drawn")
+        if chance < 0.6 and self._sets:
+            source = self._sets[int(self._rng.integers(len(self._sets)))]
+            picture, _ = _cropped(source.examples[int(self._rng.integers(len(source.examples)))], source.config,
+                                  self._rng)  # fmt: skip
         question = FIND_ALL if self._rng.random() < 0.5 else segment_question(self._unknown())
         return Lesson(_jittered(picture, self._rng), modality, question, abstaining_answer(modality, None), ())
 
@@ -263,6 +280,8 @@ def scale_to_side(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def _jittered(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Random gain, offset and (colour pictures) channel gains."""
-    gain = rng.uniform(0.8, 1.2) * (rng.uniform(0.9, 1.1, 3) if np.ptp(picture[::16, ::16], axis=2).any() else 1.0)
-    changed = (picture.astype(np.float32) - 128) * gain + 128 + rng.uniform(-20, 20)
+    colour = bool(np.ptp(picture[::16, ::16], axis=2).any())
+    gain = rng.uniform(0.75, 1.25) * (rng.uniform(0.85, 1.15, 3) if colour else 1.0)
+    offset = rng.uniform(-20, 20) + (rng.uniform(-15, 15, 3) if colour else 0.0)
+    changed = (picture.astype(np.float32) - 128) * gain + 128 + offset
     return np.clip(changed, 0, 255).astype(np.uint8)

@@ -19,12 +19,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 256
-_STAINS = (
-    ((236, 205, 222), (98, 60, 130)), ((232, 222, 205), (74, 88, 140)), ((205, 170, 130), (92, 100, 150)),
-    ((8, 8, 10), (150, 150, 155)), ((150, 150, 150), (95, 95, 98)), ((245, 235, 240), (150, 90, 160)),
-)  # fmt: skip
-
-
 def _noise(rng: np.random.Generator, cell: int) -> NDArray[np.float32]:
     """Smooth noise in [-1, 1], (SIDE, SIDE), with structures about `cell` pixels wide."""
     from scipy import ndimage
@@ -32,6 +26,20 @@ def _noise(rng: np.random.Generator, cell: int) -> NDArray[np.float32]:
     grid = rng.standard_normal((SIDE // cell + 3, SIDE // cell + 3)).astype(np.float32)
     zoomed = ndimage.zoom(grid, cell, order=1)[:SIDE, :SIDE]
     return zoomed / max(float(np.abs(zoomed).max()), 1e-6)
+
+
+def _stain(rng: np.random.Generator) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Colours of the ground and of the nuclei: stained (blue to purple on pale), fluorescent, or unstained grey."""
+    kind = rng.random()
+    if kind < 0.7:
+        ground = np.array([rng.uniform(195, 245), rng.uniform(170, 235), rng.uniform(175, 240)])
+        stain = np.array([rng.uniform(60, 165), rng.uniform(55, 150), rng.uniform(120, 205)])
+    elif kind < 0.85:
+        ground, stain = np.full(3, rng.uniform(3, 30)), np.full(3, rng.uniform(60, 220))
+    else:
+        level = rng.uniform(90, 200)
+        ground, stain = np.full(3, level), np.full(3, level - rng.uniform(35, 80))
+    return ground.astype(np.float32), stain.astype(np.float32)
 
 
 def _ellipse(
@@ -57,11 +65,12 @@ def _shaded(base: NDArray[np.float32]) -> NDArray[np.uint8]:
 
 def drawn_nuclei(rng: np.random.Generator) -> tuple[NDArray[np.uint8], dict[str, NDArray[np.bool_]]]:
     """Stained, unstained or fluorescent nuclei: picture (256, 256, 3) and {"nuclei": mask}."""
-    ground, stain = (np.array(c, dtype=np.float32) for c in _STAINS[rng.integers(len(_STAINS))])
+    ground, stain = _stain(rng)
     picture = ground + 22 * _noise(rng, 16)[..., None] + 10 * _noise(rng, 4)[..., None]
     if ground.mean() > 60 and rng.random() < 0.5:
-        clump = _noise(rng, 40) > 0.25
-        picture[clump] = picture[clump] * 0.6 + np.array([150, 95, 60]) * 0.4 * rng.uniform(0.5, 1.5)
+        brown = (_noise(rng, int(rng.integers(20, 50))) > rng.uniform(-0.2, 0.4))[..., None]
+        tint = np.array([150, 95, 60]) * rng.uniform(0.6, 1.4)
+        picture = np.where(brown, picture * 0.5 + tint * 0.5, picture)
     mask = np.zeros((SIDE, SIDE), dtype=bool)
     size, grain = rng.uniform(5, 16), _noise(rng, 4)
     for _ in range(int(rng.integers(4, 60))):
