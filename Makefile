@@ -8,7 +8,8 @@ PYTHON ?=
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # Set to 1 to leave the demo after the read instead of serving.
 DEMO_ONCE ?=
-STUDIES ?= demo
+# Folder of images, or DICOMweb URL, for `make app`.
+STUDIES ?=
 PORT ?= 8000
 PYTEST_ARGS ?=
 
@@ -50,6 +51,7 @@ demo: install
 	DEMO_ONCE='$(DEMO_ONCE)' $(BIN)/wetread demo
 
 app: install-app
+	@test -n '$(STUDIES)' || { echo "wetread: say where the images are: make app STUDIES=folder" >&2; exit 2; }
 	PATH="$(abspath $(BIN)):$$PATH" $(BIN)/python -m monailabel.main start_server \
 		--app monailabel_app --studies '$(STUDIES)' --host 127.0.0.1 --port '$(PORT)'
 
