@@ -182,6 +182,8 @@ async function finish(job) {
   })));
   $("result").hidden = false;
   $("result-title").focus();
+  state.studies = await ask("/studies");
+  showStudies();
 }
 
 function findingRow(finding) {
