@@ -178,6 +178,17 @@ class TestStoring:
         store_outcome(abstained, archive)
         assert archive.modalities == ["SR"]
 
+    def test_a_read_that_found_nothing_stores_its_sr_alone_and_that_points_to_no_seg(self):
+        class FindsNothing(ThresholdReader):
+            def read(self, *arguments, **options):
+                return dataclasses.replace(super().read(*arguments, **options), findings=(), diagnoses=())
+
+        nothing = read_series(phantoms.dx_image(), reader=FindsNothing())
+        archive = RecordingArchive()
+        store_outcome(nothing, archive)
+        assert archive.modalities == ["SR"]
+        assert nothing.seg.SOPInstanceUID not in str(nothing.sr)
+
     def test_a_defect_stops_everything_in_words(self, outcome):
         wrong = copy.deepcopy(outcome.sr)
         wrong.StudyInstanceUID = "1.2.3"

@@ -148,7 +148,7 @@ def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, *, quie
     print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
     print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
     print("\n".join(stored_lines(outcome, archive, report)))
-    objects = " and ".join(name for name, _ in _stored(outcome))
+    objects = " and ".join(name for name, _ in outcome.objects)
     print("\n".join(field("Read back", f"{objects} from the archive: as sent, no defect found")))
     return Row(study.title, _result(outcome), objects.replace(" and ", ", "), "verified")
 
@@ -175,7 +175,7 @@ def check_held(outcome: Outcome, archive: Archive, series: Sequence[Dataset]) ->
 
     with tempfile.TemporaryDirectory(prefix=".wetread-") as folder:
         paths, sources = [], []
-        for name, sent in _stored(outcome):
+        for name, sent in outcome.objects:
             held = archive.retrieve_instance(sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID)
             different = differences(sent, held)
             if not is_only_coerced(different):
@@ -190,12 +190,6 @@ def check_held(outcome: Outcome, archive: Archive, series: Sequence[Dataset]) ->
     if defects:
         first = f"the first in {defects[0].path.name}: {defects[0].what}"
         raise RefusedInput(f"{len(defects)} defect(s), {first}", archive.location, "please report this")
-
-
-def _stored(outcome: Outcome) -> list[tuple[str, Dataset]]:
-    """What of a read is in the archive, by name."""
-    both = [("SEG", outcome.seg), ("SR", outcome.sr)]
-    return both if outcome.read.abstention is None else both[1:]
 
 
 def _result(outcome: Outcome) -> str:

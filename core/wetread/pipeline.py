@@ -39,7 +39,7 @@ class Outcome:
     Args:
         read: the interpretation.
         sample: what was read.
-        seg: DICOM Segmentation; all zero where the model abstained.
+        seg: DICOM Segmentation; all zero where nothing is marked.
         sr: DICOM Comprehensive 3D SR after TID 1500, referring to `seg` and to the source.
     """
 
@@ -47,6 +47,12 @@ class Outcome:
     sample: Sample
     seg: Dataset
     sr: Dataset
+
+    @property
+    def objects(self) -> tuple[tuple[str, Dataset], ...]:
+        """What belongs in an archive, in the order it has to be stored; a SEG that marks nothing does not."""
+        marks = any(finding.mask is not None and not finding.mask.is_empty for finding in self.read.findings)
+        return (("SEG", self.seg), ("SR", self.sr)) if marks else (("SR", self.sr),)
 
 
 def read_series(
@@ -168,8 +174,8 @@ def _write_files(outcome: Outcome, folder: Path) -> None:
 def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset] = ()) -> StoreReport:
     """Verify the objects of a read and store them: sources first, then the SEG, then the SR that points to both.
 
-    The empty SEG of an abstained read is not stored. An archive counts as stored only what it read back and found
-    equal (`archive.protocol`), so an SR never points to a SEG that is not held.
+    A SEG that marks nothing is not stored, and no SR points to it. An archive counts as stored only what it read
+    back and found equal (`archive.protocol`), so an SR never points to a SEG that is not held.
 
     Args:
         outcome: what `read_series` gave.
@@ -186,9 +192,8 @@ def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset]
     from wetread.archive import StoreReport
 
     refuse_defects(outcome)
-    objects = [outcome.sr] if outcome.read.abstention is not None else [outcome.seg, outcome.sr]
     steps = [list(sources)] if sources else []
-    steps += [[dataset] for dataset in objects]
+    steps += [[dataset] for _, dataset in outcome.objects]
     held = [instance for step in steps for instance in archive.store(step).require_complete().instances]
     return StoreReport(tuple(held))
 

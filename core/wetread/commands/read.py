@@ -50,13 +50,13 @@ def store(outcome: Outcome, archive: Archive, series: Series) -> StoreReport:
 
 def stored_lines(outcome: Outcome, archive: Archive, report: StoreReport) -> list[str]:
     """What the archive now holds, where, and what it changed on the way."""
-    names = {str(outcome.seg.SOPInstanceUID): "SEG", str(outcome.sr.SOPInstanceUID): "SR"}
+    names = {str(dataset.SOPInstanceUID): name for name, dataset in outcome.objects}
     lines = field("Stored", f"{archive.location}, study {outcome.sample.study_uid}")
     for instance in report.instances:
         name = names.get(instance.sop_instance_uid, "image")
         note = f" ({instance.reason})" if instance.reason else ""
         lines += field(f"  {name}", f"{instance.sop_instance_uid}, {instance.state}{note}")
-    if outcome.read.abstention is not None:
+    if "SEG" not in names.values():
         lines += field("", "The SEG is empty and was not stored.")
     source = outcome.sample.planes[0].source
     if not archive.search_series(source.study_uid, {"SeriesInstanceUID": source.series_uid}):
