@@ -66,6 +66,7 @@ def create_app(
         worker.stop()
 
     app = FastAPI(title="Wetread", version=__version__, lifespan=running)
+    app.state.jobs = jobs
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.include_router(page_router())

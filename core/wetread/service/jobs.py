@@ -189,6 +189,11 @@ class JobStore:
         with self._lock:
             return list(reversed(self._jobs.values()))
 
+    def give_up_all(self, reason: str) -> None:
+        """Cancel every job that is not over."""
+        for job in self.all():
+            job.give_up(reason)
+
     def waiting(self) -> int:
         """How many jobs are not over."""
         with self._lock:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
@@ -63,7 +64,23 @@ def serve(
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")
     configuration = uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=3)
-    uvicorn.Server(configuration).run(sockets=[listener])
+    logging.getLogger("uvicorn.error").addFilter(_without_traceback)
+
+    class Server(uvicorn.Server):
+        async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+            # Streams of events last as long as their reads: end these first, or leaving waits for them.
+            app.state.jobs.give_up_all("the service stopped")
+            await super().shutdown(sockets)
+
+    with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has left; leaving was the wish
+        Server(configuration).run(sockets=[listener])
+
+
+def _without_traceback(record: logging.LogRecord) -> bool:
+    """Keep a record's message and drop the traceback, whose texts may hold patient data."""
+    record.exc_info = None
+    record.exc_text = None
+    return True
 
 
 def check_host(host: str, allow_remote: bool) -> None:

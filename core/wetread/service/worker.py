@@ -48,8 +48,8 @@ class ReadWorker:
     def stop(self, seconds: float = 10.0) -> None:
         """Stop after the read under way, which is asked to stop at its next token."""
         self._queue.put(None)
-        if self._current is not None:
-            self._current.give_up("the service stopped")
+        if (current := self._current) is not None:
+            current.give_up("the service stopped")
         self._thread.join(seconds)
 
     def submit(self, job: Job) -> None:

@@ -1,0 +1,48 @@
+"""`serve` as a person meets it: a process that tells its address, and leaves quietly when it is interrupted."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+import requests
+
+from dicom_phantoms import ct_series
+from wetread.archive.folder import FolderArchive
+
+SERVE = """
+import sys, threading
+sys.path.insert(0, sys.argv[2])
+from doubles import BrightPixelReader
+from wetread.service import serve
+serve(sys.argv[1], port=0, reader=BrightPixelReader(threading.Event()), announce=lambda line: print(line, flush=True))
+"""
+
+
+@pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_ends_reads_and_event_streams_without_a_traceback(tmp_path: Path, sent: signal.Signals) -> None:
+    image = ct_series()[0]
+    FolderArchive(tmp_path).store(ct_series()).require_complete()
+    process = subprocess.Popen(
+        [sys.executable, "-c", SERVE, str(tmp_path), str(Path(__file__).parent)],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        api = process.stdout.readline().split()[2] + "wetread/v1"
+        body = {"study_uid": image.StudyInstanceUID, "series_uid": image.SeriesInstanceUID}
+        jobs = [requests.post(f"{api}/reads", json=body, timeout=10).json()["uid"] for _ in range(2)]
+        streams = [requests.get(f"{api}/reads/{job}/events", stream=True, timeout=60) for job in jobs]
+        began = time.monotonic()
+        process.send_signal(sent)
+        for stream in streams:
+            assert '"reason": "the service stopped"' in stream.text
+        _, said = process.communicate(timeout=30)
+    finally:
+        process.kill()
+    assert time.monotonic() - began < 15
+    assert "Traceback" not in said
