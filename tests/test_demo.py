@@ -105,32 +105,33 @@ class TestRun:
         assert "no study came through" in capsys.readouterr().err
 
 
+@pytest.fixture(scope="module")
+def shipped_reads(tmp_path_factory):
+    """The demo as `make demo DEMO_ONCE=1` runs it, once for this module."""
+    folder = tmp_path_factory.mktemp("demo")
+    options = argparse.Namespace(
+        archive=str(folder / "archive"),
+        out=folder / "reads",
+        model=cli.DEFAULT_MODEL,
+        port=0,
+        once=True,
+        quiet=True,
+    )
+    assert demo.run(options) == 0
+    return folder / "reads"
+
+
 @needs_weights
 class TestWithTheShippedModel:
-    @pytest.fixture(scope="class")
-    def rows(self, tmp_path_factory):
-        """The demo as `make demo DEMO_ONCE=1` runs it, once for this class."""
-        folder = tmp_path_factory.mktemp("demo")
-        options = argparse.Namespace(
-            archive=str(folder / "archive"),
-            out=folder / "reads",
-            model=cli.DEFAULT_MODEL,
-            port=0,
-            once=True,
-            quiet=True,
-        )
-        assert demo.run(options) == 0
-        return folder / "reads"
-
-    def test_nuclei_are_found_in_the_stained_tissue_and_they_are_darker_than_the_rest(self, rows):
+    def test_nuclei_are_found_in_the_stained_tissue_and_they_are_darker_than_the_rest(self, shipped_reads):
         """Haematoxylin and DAB both darken nuclei, so a mask that is true of the tissue is darker than its outside."""
         import skimage.io
 
         tissue = skimage.io.imread(demo.STUDIES[0].path()).mean(axis=2)
-        marked = dcmread(rows / "tissue" / "seg.dcm").pixel_array.astype(bool)
+        marked = dcmread(shipped_reads / "tissue" / "seg.dcm").pixel_array.astype(bool)
         marked = marked.any(axis=0) if marked.ndim == 3 else marked
         assert 0.01 < marked.mean() < 0.6
         assert tissue[marked].mean() < tissue[~marked].mean() - 10
 
-    def test_the_fundus_photograph_is_abstained_on_in_words(self, rows):
-        assert not np.any(dcmread(rows / "retina" / "seg.dcm").pixel_array)
+    def test_the_fundus_photograph_is_abstained_on_in_words(self, shipped_reads):
+        assert not np.any(dcmread(shipped_reads / "retina" / "seg.dcm").pixel_array)
