@@ -224,7 +224,8 @@ class Read:
         diagnoses: the labels the model boxed as its answer.
         abstention: the reason, in words, why the model gives no findings; None where it read.
         answer: the model's whole raw answer, special tokens removed.
-        remarks: what the engine has to say about the read (series gaps, an unreadable box).
+        remarks: what the engine has to say about the read (an unreadable box); what was found while loading is in
+            `Sample.remarks`.
     """
 
     uid: str

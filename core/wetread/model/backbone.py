@@ -112,10 +112,9 @@ def patchify(pictures: torch.Tensor, patch: int, merge: int, temporal: int = 1) 
     return cut.reshape(batch * h * w, -1), grid
 
 
-def normalise(pictures: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
+def normalise(pictures: NDArray[np.uint8]) -> torch.Tensor:
     """(B, H, W, 3) uint8 -> (B, 3, H, W) float in [-1, 1], Qwen3-VL's mean and std of 0.5."""
-    tensor = torch.as_tensor(np.asarray(pictures)) if not isinstance(pictures, torch.Tensor) else pictures
-    return (tensor.permute(0, 3, 1, 2).float() / 255.0 - PIXEL_MEAN) / PIXEL_STD
+    return (torch.tensor(pictures).permute(0, 3, 1, 2).float() / 255.0 - PIXEL_MEAN) / PIXEL_STD
 
 
 def prompt_ids(tokenizer: PreTrainedTokenizerFast, text: str, visual_tokens: int) -> list[int]:

@@ -14,15 +14,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from wetread import __version__
-from wetread.errors import ReadCancelled
 from wetread.findings import Box, BoxFrame, Finding, Mask, Provenance, Read
 from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, user_text
+from wetread.reading.planes import fitted, ground_planes
 from wetread.regions.description import component_boxes, measure, sentence
 from wetread.terminology import find_target
 
@@ -31,16 +29,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-    from numpy.typing import NDArray
-
     from wetread.imaging.sample import Sample
-    from wetread.reading.engine import Encoded, Grounded, InProcessEngine, Written
+    from wetread.reading.engine import InProcessEngine, Written
     from wetread.terminology import Target
 
 CANDIDATE_PLANES = 5
-PLANES_AT_ONCE = 8
-LEAST_PRESENCE = 0.5
-LEAST_INSTANCE_SHARE = 2e-4
+LEAST_INSTANCE, LEAST_REGION = 2e-4, 1e-3
+"""Least share of the picture that one object, or a whole region on its key plane, must have to be reported."""
 _NAMESPACE = uuid.UUID("0d6c6c0e-3f0b-5f2c-8a9d-7a6f1f5b9f42")
 
 
@@ -107,7 +102,7 @@ class Reader:
         tell(ReadEvent("looking" if self.engine.is_loaded else "loading", 0.0))
         self.engine.load()
         written, answer, tries = self._write(sample, asked, tell, cancel)
-        remarks = [*sample.remarks, *answer.defects]
+        remarks = list(answer.defects)
         if not written.finished:
             remarks.append("the answer ran into its length limit")
         abstention = answer.reasoning if answer.abstained else None
@@ -145,17 +140,6 @@ class Reader:
             remarks=tuple(remarks),
         )
 
-    def _picture(self, sample: Sample, plane: int) -> NDArray[np.uint8]:
-        """A plane at the model's input size: (side, side, 3) uint8."""
-        from PIL import Image
-
-        side = self.info.side
-        picture = Image.fromarray(sample.planes[plane].picture())
-        return np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR))
-
-    def _encode(self, sample: Sample, planes: range | list[int]) -> Encoded:
-        return self.engine.encode(np.stack([self._picture(sample, i) for i in planes]))
-
     def _write(
         self, sample: Sample, question: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
     ) -> tuple[Written, Answer, int]:
@@ -163,7 +147,9 @@ class Reader:
         planes = candidate_planes(len(sample.planes))
         text = user_text(sample.modality, question)
         for tries, plane in enumerate(planes, start=1):
-            written = self.engine.write(self._encode(sample, [plane]), text, _writing(tell, tries / len(planes)), cancel)
+            picture = fitted(sample.planes[plane].picture(), self.info.side)
+            encoded = self.engine.encode(picture[None])
+            written = self.engine.write(encoded, text, _writing(tell, tries / len(planes)), cancel)
             answer = parse_answer(written.text, self.info.box_frame)
             if answer.objects or answer.abstained:
                 break
@@ -179,30 +165,24 @@ class Reader:
         if not named or not count:
             remarks += [f"{target.label}: no mask, the answer did not mark it" for _, target, _ in named]
             return (), remarks
-        masks: dict[int, dict[int, NDArray[np.bool_]]] = {index: {} for index, _, _ in named}
-        presence = np.zeros((len(sample.planes), count), dtype=np.float32)
-        total = len(sample.planes)
-        for first in range(0, total, PLANES_AT_ONCE):
-            if cancel is not None and cancel.is_set():
-                raise ReadCancelled("The read was cancelled while the planes were grounded.")
-            planes = range(first, min(first + PLANES_AT_ONCE, total))
-            grounded = self.engine.ground(self._encode(sample, planes), written)
-            presence[first : planes.stop] = grounded.presence
-            for index, _, _ in named:
-                if index < count:
-                    _collect(masks[index], grounded, index, planes, sample.shape[1:])
-            tell(ReadEvent("grounding", 0.5 + 0.5 * planes.stop / total))
+        targets = {index: target for index, target, _ in named if index < count}
+        close = [k in targets and targets[k].countable for k in range(count)]
+        grounded = ground_planes(self.engine, sample, written, close,
+                                 lambda share: tell(ReadEvent("grounding", 0.5 + 0.5 * share)), cancel)  # fmt: skip
         findings = []
-        for index, target, box in named:
-            mask = Mask(sample.shape, masks[index])
-            if mask.is_empty:
-                remarks.append(f"{target.label} was named but no pixel could be tied to it")
+        for index, target, text_box in named:
+            if index >= count:
+                remarks.append(f"{target.label}: no mask, the answer did not mark it")
                 continue
-            findings.append(_finding(sample, target, mask, float(presence[:, index].max()), box, self._text_frame))
+            mask = Mask(sample.shape, grounded[index].planes)
+            if mask.is_empty or mask.planes[mask.key_plane].mean() < (
+                LEAST_INSTANCE if target.countable else LEAST_REGION
+            ):
+                remarks.append(f"{target.label} was named, but hardly a pixel could be tied to it; it was left out")
+                continue
+            frame = Resize(sample.shape[1:], (self.info.side, self.info.side))
+            findings.append(_finding(sample, target, mask, grounded[index].presence, _in_image(text_box, frame)))
         return tuple(findings), remarks
-
-    def _text_frame(self, sample: Sample) -> Resize:
-        return Resize(sample.shape[1:], (self.info.side, self.info.side))
 
     def _uid(self, sample: Sample, question: str, created: datetime) -> str:
         """A new UID for every read: device, pixels, question and moment."""
@@ -238,33 +218,12 @@ def _named(answer: Answer, sample: Sample) -> tuple[list[tuple[int, Target, Box 
     return named, remarks
 
 
-def _collect(
-    masks: dict[int, NDArray[np.bool_]], grounded: Grounded, index: int, planes: range, size: tuple[int, int]
-) -> None:
-    """Masks of one `<seg>` at the source's resolution, on the planes where the target is present."""
-    for row, plane in enumerate(planes):
-        if grounded.presence[row, index] >= LEAST_PRESENCE:
-            marked = upscale(grounded.logits[row, index], size) > 0
-            if marked.any():
-                masks[plane] = marked
-
-
-def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """(h, w) logits to (rows, columns), bilinear on pixel edges."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(logits).resize((size[1], size[0]), Image.Resampling.BILINEAR))
-
-
-def _finding(
-    sample: Sample, target: Target, mask: Mask, presence: float, text_box: Box | None,
-    frame: Callable[[Sample], Resize],
-) -> Finding:  # fmt: skip
+def _finding(sample: Sample, target: Target, mask: Mask, presence: float, text_box: Box | None) -> Finding:
     plane = mask.key_plane
     _, rows, columns = sample.shape
     marked = mask.planes[plane]
     description = sentence(target.label, measure(marked, sample.planes[plane].picture()), target.countable)
-    least = max(int(LEAST_INSTANCE_SHARE * rows * columns), 4)
+    least = max(int(LEAST_INSTANCE * rows * columns), 4)
     return Finding(
         target=target,
         tracking_uid="",
@@ -273,7 +232,7 @@ def _finding(
         box=mask.box(plane),
         mask=mask,
         instances=component_boxes(marked, least) if target.countable else (),
-        text_box=_in_image(text_box, frame(sample)),
+        text_box=text_box,
         description=description,
     )
 

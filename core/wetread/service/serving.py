@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wetread.archive import Archive
     from wetread.reading import Reader
 
-DEFAULT_PORT = 8042
+DEFAULT_PORT = 8787
 logger = logging.getLogger(__name__)
 
 
