@@ -37,7 +37,7 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
         lines += ["", *findings_table(read.findings, planes)]
     if read.diagnoses and read.abstention is None:
         lines += field("Answer", ", ".join(read.diagnoses))
-    for remark in read.remarks:  # the sample's own remarks are among them
+    for remark in (*sample.remarks, *read.remarks):
         lines += field("Remark", remark)
     made = read.provenance
     lines += field("Model", f"{made.model} {made.model_version}, seed {made.seed}, {made.seconds:.1f} s")

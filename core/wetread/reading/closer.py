@@ -40,7 +40,7 @@ def weight(height: int, width: int) -> NDArray[np.float32]:
         distance = np.minimum(np.arange(length) + 1, length - np.arange(length))
         return (np.minimum(distance, FADE_PIXELS) / FADE_PIXELS).astype(np.float32)
 
-    return ramp(height)[:, None] * ramp(width)[None, :]
+    return np.outer(ramp(height), ramp(width)).astype(np.float32)
 
 
 def joined(whole: NDArray[np.float32], parts: list[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIDE = 256
+
+
 def _noise(rng: np.random.Generator, cell: int) -> NDArray[np.float32]:
     """Smooth noise in [-1, 1], (SIDE, SIDE), with structures about `cell` pixels wide."""
     from scipy import ndimage
