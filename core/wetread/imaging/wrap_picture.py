@@ -15,8 +15,8 @@ import numpy as np
 
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import parse_modality, sop_class
-from wetread.imaging.wrap import content_hash, new_instance, refuse_size, set_pixels
 from wetread.imaging.wrapped import SCALED
+from wetread.imaging.wrapped_instance import content_hash, new_instance, refuse_size, set_pixels
 from wetread.terminology import Modality
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import numpy as np
 
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import parse_modality, sop_class
-from wetread.imaging.wrap import content_hash, new_instance, refuse_size, role_uid, set_pixels
 from wetread.imaging.wrapped import MODALITY_ASSUMED, SCALED, SPACING_ASSUMED
+from wetread.imaging.wrapped_instance import content_hash, new_instance, refuse_size, role_uid, set_pixels
 from wetread.terminology import Modality
 
 if TYPE_CHECKING:

@@ -40,7 +40,8 @@ def weight(height: int, width: int) -> NDArray[np.float32]:
         distance = np.minimum(np.arange(length) + 1, length - np.arange(length))
         return (np.minimum(distance, FADE_PIXELS) / FADE_PIXELS).astype(np.float32)
 
-    return np.outer(ramp(height), ramp(width)).astype(np.float32)
+    faded: NDArray[np.float32] = ramp(height)[:, None] * ramp(width)
+    return faded
 
 
 def joined(whole: NDArray[np.float32], parts: list[tuple[Window, NDArray[np.float32]]]) -> NDArray[np.float32]:
@@ -50,4 +51,4 @@ def joined(whole: NDArray[np.float32], parts: list[tuple[Window, NDArray[np.floa
         fading = weight(height, width)
         total[top : top + height, left : left + width] += logits * fading
         weights[top : top + height, left : left + width] += fading
-    return (whole + total / weights) / 2
+    return ((whole + total / weights) / 2).astype(np.float32)
