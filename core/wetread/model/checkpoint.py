@@ -44,7 +44,7 @@ class ModelInfo:
         labels: targets it may name.
         licence: of the weights.
         training_data: sets with their licences.
-        metrics: held-out figures with the command that made them.
+        training: steps, batch and seed.
         head: keyword arguments of `GroundingSize`.
         weights_sha256: over all weight files, set when loaded from a folder.
         folder: where it lies.
@@ -59,7 +59,7 @@ class ModelInfo:
     labels: tuple[str, ...]
     licence: str
     training_data: tuple[str, ...]
-    metrics: dict[str, Any]
+    training: dict[str, Any]
     head: dict[str, Any]
     weights_sha256: str
     folder: Path
@@ -101,7 +101,7 @@ def read_info(model: str | Path) -> ModelInfo:
             labels=tuple(said["labels"]),
             licence=said["licence"],
             training_data=tuple(said["training_data"]),
-            metrics=dict(said["metrics"]),
+            training=dict(said["training"]),
             head=dict(said["head"]),
             weights_sha256=_hash_of_weights(folder),
             folder=folder,

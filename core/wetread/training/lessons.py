@@ -50,6 +50,7 @@ class SetConfig:
         turn: quarter turns and flips are allowed (no up or down in the picture).
         half_turn: half of the lessons are turned upside down (files stored in RAS beside DICOM's LPS).
         holdout: keep the fifth of the groups out that `manifests.is_holdout` names.
+        attribution: what the data is, whose, and its licence; goes into `wetread.json`.
     """
 
     folder: str
@@ -60,6 +61,7 @@ class SetConfig:
     turn: bool = False
     half_turn: bool = False
     holdout: bool = True
+    attribution: str = ""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -112,6 +114,10 @@ class Lessons:
     def counts(self) -> dict[str, int]:
         """Examples in memory for each set."""
         return {s.config.folder: len(s.examples) for s in self._sets}
+
+    def modalities(self) -> tuple[Modality, ...]:
+        """Modalities of the labelled folders: what the model covers."""
+        return tuple(dict.fromkeys(e.modality for s in self._sets for e in s.examples))
 
     def draw(self) -> Lesson:
         """The next lesson."""

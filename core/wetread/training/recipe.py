@@ -19,6 +19,7 @@ class Recipe:
     Args:
         name: of the model, goes into `wetread.json`.
         version: of the model.
+        licence: of the weights, as their data demands.
         data: folder that holds the labelled folders.
         output: run folder (checkpoints, metrics, the model).
         seed: of weights and lessons.
@@ -38,6 +39,7 @@ class Recipe:
 
     name: str
     version: str
+    licence: str
     data: Path
     output: Path
     seed: int

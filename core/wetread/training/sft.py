@@ -97,6 +97,8 @@ def train(config: Path, report: Callable[[str], None] = print, steps: int | None
             report(f"step {step + 1}/{last}  {said}  {left / 60:.1f} min left")
         if (step + 1) % recipe.save_every == 0 or step + 1 == last:
             _save(recipe, model, tokenizer, optimiser, lessons, step + 1)
+    if first >= last:
+        _save(recipe, model, tokenizer, optimiser, lessons, first)  # only what the recipe says of the model is new
     return recipe.output / MODEL_FOLDER
 
 
@@ -237,19 +239,18 @@ def _groups(model: GroundedModel, decay: float) -> list[dict[str, Any]]:
             {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0}]  # fmt: skip
 
 
-def _statement(recipe: Recipe, step: int) -> dict[str, Any]:
-    labels = list(dict.fromkeys(label for item in recipe.sets for label in item.labels))
+def _statement(recipe: Recipe, lessons: Lessons, step: int) -> dict[str, Any]:
     return {
         "name": recipe.name,
         "version": recipe.version,
         "family": "qwen3_vl",
         "box_frame": BoxFrame.MODEL.value,
         "side": SIDE,
-        "modalities": [m.value for m in (Modality.PATHOLOGY, Modality.MICROSCOPY, Modality.MR, Modality.CT)],
-        "labels": labels,
-        "licence": "CC-BY-SA-4.0",
-        "training_data": [item.folder for item in recipe.sets] + ["drawn phantoms"],
-        "metrics": {"steps": step, "seed": recipe.seed},
+        "modalities": [modality.value for modality in lessons.modalities()],
+        "labels": list(dict.fromkeys(label for item in recipe.sets for label in item.labels)),
+        "licence": recipe.licence,
+        "training_data": [f"{item.folder}: {item.attribution}" for item in recipe.sets] + ["drawn phantoms"],
+        "training": {"steps": step, "batch": recipe.batch, "seed": recipe.seed},
         "head": recipe.head,
     }
 
@@ -258,7 +259,7 @@ def _save(
     recipe: Recipe, model: GroundedModel, tokenizer: PreTrainedTokenizerFast, optimiser: torch.optim.Optimizer,
     lessons: Lessons, step: int,
 ) -> None:  # fmt: skip
-    save_model(model, tokenizer, _statement(recipe, step), recipe.output / MODEL_FOLDER)
+    save_model(model, tokenizer, _statement(recipe, lessons, step), recipe.output / MODEL_FOLDER)
     state = {"step": step, "model": model.state_dict(), "optimiser": optimiser.state_dict(),
              "lessons": json.dumps(lessons.state())}  # fmt: skip
     part = recipe.output / (STATE_FILE + ".part")
