@@ -1,4 +1,4 @@
-"""What every room's tests share: the drawn studies in this folder can be imported by name (`import dicom_phantoms`).
+"""What every room's tests share: the modules in `support` can be imported by name.
 
 Property tests run without wall-clock deadlines, because a busy machine is not a wrong result.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from hypothesis import settings
 
-sys.path.insert(0, str(Path(__file__).parent))
+sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 settings.register_profile("wetread", deadline=None)
 settings.load_profile("wetread")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,10 +13,7 @@ import uvicorn
 from dicomweb_client import DICOMwebClient
 from fastapi import FastAPI
 
-sys.path.insert(0, str(Path(__file__).parent))
-
-from doubles import BrightPixelReader
-
+from bright_pixel_reader import BrightPixelReader
 from wetread.archive.folder import FolderArchive
 from wetread.service.app import create_app
 from wetread.service.serving import open_listener

@@ -8,10 +8,10 @@ from io import BytesIO
 
 import pytest
 import requests
-from doubles import BrightPixelReader
 from fastapi import FastAPI
 from PIL import Image
 
+from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import ct_series
 from orthanc import OrthancServer, orthanc
 from wetread.archive.dicomweb import DicomwebArchive

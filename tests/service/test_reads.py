@@ -13,12 +13,12 @@ from typing import Any
 
 import pytest
 import requests
-from doubles import BrightPixelReader
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
 from PIL import Image
 from pydicom import Dataset, dcmread
 
+from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series
 from wetread.archive.folder import FolderArchive
 from wetread.errors import RefusedInput

@@ -14,10 +14,11 @@ import requests
 from dicom_phantoms import ct_series
 from wetread.archive.folder import FolderArchive
 
+SUPPORT = Path(__file__).parents[1] / "support"
 SERVE = """
 import sys, threading
 sys.path.insert(0, sys.argv[2])
-from doubles import BrightPixelReader
+from bright_pixel_reader import BrightPixelReader
 from wetread.service import serve
 serve(sys.argv[1], port=0, reader=BrightPixelReader(threading.Event()), announce=lambda line: print(line, flush=True))
 """
@@ -28,7 +29,7 @@ def test_an_interrupt_ends_reads_and_event_streams_without_a_traceback(tmp_path:
     image = ct_series()[0]
     FolderArchive(tmp_path).store(ct_series()).require_complete()
     process = subprocess.Popen(
-        [sys.executable, "-c", SERVE, str(tmp_path), str(Path(__file__).parent)],
+        [sys.executable, "-c", SERVE, str(tmp_path), str(SUPPORT)],
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     assert process.stdout is not None

@@ -29,6 +29,7 @@ INFO = ModelInfo(
     labels=("liver",),
     licence="Apache-2.0",
     training_data=(),
+    training={},
     metrics={},
     head={},
     weights_sha256="0" * 64,
