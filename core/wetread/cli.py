@@ -157,6 +157,7 @@ def _add_evaluate(commands: _Commands, common: argparse.ArgumentParser) -> None:
         "--split", choices=("all", "train", "holdout"), default="all", help="part of the groups; default: %(default)s"
     )
     parser.add_argument("--limit", type=int, metavar="N", help="at most so many items, the same ones every time")
+    parser.add_argument("--record", action="store_true", help="keep the figures in the model's own wetread.json")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the figures")
     parser.set_defaults(run=_evaluate)
 
@@ -203,7 +204,7 @@ def _verify(options: argparse.Namespace) -> int:
 def _evaluate(options: argparse.Namespace) -> int:
     from wetread.evaluation.evaluate import evaluate
 
-    evaluate(
+    report = evaluate(
         model=options.model,
         data_dir=options.data,
         json_path=options.json,
@@ -211,6 +212,10 @@ def _evaluate(options: argparse.Namespace) -> int:
         limit=options.limit,
         progress=not options.quiet,
     )
+    if options.record:
+        from wetread.evaluation.record import record
+
+        record(options.model, report)
     return DONE
 
 

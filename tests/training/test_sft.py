@@ -17,8 +17,8 @@ from wetread.training.recipe import read_recipe
 from wetread.training.sft import METRICS_FILE, box_loss, mask_loss, schedule, train
 
 RECIPE = {
-    "name": "test-model", "version": "0", "licence": "CC0-1.0", "seed": 3, "steps": 4, "batch": 2, "learning_rate": 1e-3,
-    "warmup_steps": 2, "weight_decay": 0.01, "save_every": 2, "vocabulary": 320,
+    "name": "test-model", "version": "0", "licence": "CC0-1.0", "seed": 3, "steps": 4, "batch": 2,
+    "learning_rate": 1e-3, "warmup_steps": 2, "weight_decay": 0.01, "save_every": 2, "vocabulary": 320,
     "backbone": {"text_width": 48, "text_layers": 1, "text_heads": 2, "text_hidden": 64, "vision_width": 48,
                  "vision_layers": 2, "vision_heads": 2, "vision_hidden": 64},
     "head": {"width": 16, "heads": 2, "rounds": 2, "detail": [4, 4, 8, 8], "mask": 4},

@@ -45,6 +45,7 @@ class ModelInfo:
         licence: of the weights.
         training_data: sets with their licences.
         training: steps, batch and seed.
+        metrics: figures that `wetread evaluate --record` wrote: data and part -> label -> figures.
         head: keyword arguments of `GroundingSize`.
         weights_sha256: over all weight files, set when loaded from a folder.
         folder: where it lies.
@@ -60,6 +61,7 @@ class ModelInfo:
     licence: str
     training_data: tuple[str, ...]
     training: dict[str, Any]
+    metrics: dict[str, Any]
     head: dict[str, Any]
     weights_sha256: str
     folder: Path
@@ -102,6 +104,7 @@ def read_info(model: str | Path) -> ModelInfo:
             licence=said["licence"],
             training_data=tuple(said["training_data"]),
             training=dict(said["training"]),
+            metrics=dict(said["metrics"]),
             head=dict(said["head"]),
             weights_sha256=_hash_of_weights(folder),
             folder=folder,

@@ -251,6 +251,7 @@ def _statement(recipe: Recipe, lessons: Lessons, step: int) -> dict[str, Any]:
         "licence": recipe.licence,
         "training_data": [f"{item.folder}: {item.attribution}" for item in recipe.sets] + ["drawn phantoms"],
         "training": {"steps": step, "batch": recipe.batch, "seed": recipe.seed},
+        "metrics": {},
         "head": recipe.head,
     }
 
