@@ -31,7 +31,7 @@ import numpy as np
 import torch
 import transformers
 
-from wetread import __version__
+from wetread import DEFAULT_MODEL, __version__
 from wetread.errors import WetreadError
 from wetread.imaging import to_sample
 from wetread.imaging.wrap_picture import wrap_picture
@@ -178,7 +178,7 @@ def measure(model: str, label: str) -> dict[str, Any]:
 def main() -> int:
     """Measure, print, write."""
     parser = argparse.ArgumentParser(description="CPU seconds of a warm read on one core.")
-    parser.add_argument("--model", default="wetread-mini", help="name or folder")
+    parser.add_argument("--model", default=DEFAULT_MODEL, help="name or folder")
     parser.add_argument("--label", default="nuclei", help="what is asked for")
     parser.add_argument("--json", type=Path, help="write the report here")
     options = parser.parse_args()

@@ -45,7 +45,7 @@ class WetreadApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        self.reader = SharedReader(conf.get("model", "wetread-mini"))
+        self.reader = SharedReader(conf.get("model", wetread.DEFAULT_MODEL))
         super().__init__(
             app_dir=app_dir,
             studies=studies,

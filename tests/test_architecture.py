@@ -27,6 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 )
 LAYER_OF = {room: index for index, layer in enumerate(LAYERS) for room in layer}
 VOCABULARY = {"__init__", "errors", "findings", "geometry", "terminology"}
+NO_MODULES = {"__version__", "DEFAULT_MODEL"}
 COMMAND_LINE = {"__main__", "cli", "demo", "commands"}
 
 HEAVY = {"torch", "transformers", "highdicom", "monai"}
@@ -57,7 +58,7 @@ def imported_modules(tree: ast.AST, of: str = "") -> Iterator[tuple[str, int]]:
             if node.level:
                 base = ".".join([*of.split(".")[: -node.level], *([base] if base else [])])
             if base == "wetread":
-                modules = (alias.name for alias in node.names if alias.name.strip("_") != "version")
+                modules = (alias.name for alias in node.names if alias.name not in NO_MODULES)
                 yield from ((f"wetread.{name}", node.lineno) for name in modules)
             else:
                 yield base, node.lineno

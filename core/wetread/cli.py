@@ -13,14 +13,13 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wetread import __version__
+from wetread import DEFAULT_MODEL, __version__
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, REFUSED, STOPPED = 0, 1, 130
-DEFAULT_MODEL = "wetread-mini"
 DEFAULT_PORT = 8787
 
 

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
-from wetread.commands.places import archive_at
 from wetread.commands.present import field, read_as_text, table
 from wetread.commands.progress import Progress
 from wetread.commands.read import stored_lines
@@ -102,7 +102,7 @@ class Row:
 
 def run(options: argparse.Namespace) -> int:
     """Read every study, print what came of it, then serve unless asked to leave."""
-    archive = archive_at(options.archive)
+    archive = open_archive(options.archive)
     print(f"Wetread reads {len(STUDIES)} files that its dependencies installed; archive: {archive.location}")
     from wetread.reading import Reader
 

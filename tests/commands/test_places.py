@@ -1,4 +1,4 @@
-"""From what a person names to a series, and with whose credentials."""
+"""From what a person names to a series."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from PIL import Image
 
 import dicom_phantoms as phantoms
 from wetread.archive import open_archive
-from wetread.commands.places import archive_at, open_input
+from wetread.commands.places import open_input
 from wetread.errors import RefusedInput
 
 
@@ -41,12 +41,3 @@ def test_a_study_alone_is_answered_with_its_series(tmp_path):
         open_input(str(image.StudyInstanceUID), None, archive)
     with pytest.raises(RefusedInput, match="no series of this study"):
         open_input("1.2.3", None, archive)
-
-
-def test_credentials_come_from_the_environment(monkeypatch):
-    seen = {}
-    monkeypatch.setattr("wetread.archive.open_archive", lambda location, **given: seen.update(given))
-    monkeypatch.setenv("WETREAD_ARCHIVE_TOKEN", "secret")
-    monkeypatch.setenv("WETREAD_ARCHIVE_USER", "")
-    archive_at("https://pacs.example/dicom-web")
-    assert seen == {"token": "secret", "user": None, "password": None, "certificates": None}

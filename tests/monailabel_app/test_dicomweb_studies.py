@@ -10,6 +10,7 @@ import SimpleITK as sitk
 import uvicorn
 
 import dicom_phantoms
+from bright_pixel_reader import BrightPixelReader
 from wetread.archive import open_archive
 from wetread.service.app import create_app
 
@@ -23,7 +24,7 @@ def series(tmp_path_factory):
     archive, held = open_archive(tmp_path_factory.mktemp("archive")), dicom_phantoms.ct_series(orientation="oblique")
     archive.store(held).require_complete()
     listener = socket.create_server(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(create_app(archive), log_level="warning"))
+    server = uvicorn.Server(uvicorn.Config(create_app(archive, BrightPixelReader()), log_level="warning"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

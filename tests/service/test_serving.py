@@ -19,8 +19,10 @@ SERVE = """
 import sys, threading
 sys.path.insert(0, sys.argv[2])
 from bright_pixel_reader import BrightPixelReader
+from wetread.archive import open_archive
 from wetread.service import serve
-serve(sys.argv[1], port=0, reader=BrightPixelReader(threading.Event()), announce=lambda line: print(line, flush=True))
+reader = BrightPixelReader(threading.Event())
+serve(open_archive(sys.argv[1]), "127.0.0.1", 0, reader=reader, announce=lambda line: print(line, flush=True))
 """
 
 

@@ -87,7 +87,7 @@ class DicomwebArchive:
         elif user:
             self._session.auth = (user, password or "")
         self._client = DICOMwebClient(self._url, session=self._session, timeout=timeout)
-        # A retried upload would resend an exhausted stream; retrying belongs to the outbox, which knows the digest.
+        # A retried upload would resend an exhausted stream; to store again is safe and is the caller's to decide.
         self._client.set_http_retry_params(retry=False)
 
     @property

@@ -24,10 +24,11 @@ def open_archive(
 
     Args:
         location: folder, or root URL of a DICOMweb service.
-        token: bearer token for a URL.
-        user: basic authentication for a URL, with `password`.
-        password: see `user`.
-        certificates: PEM file of an authority to trust for a URL.
+        token: for a URL, as `user`, `password` and `certificates`: see `DicomwebArchive`, which takes from the
+            environment what is not given.
+        user: see `token`.
+        password: see `token`.
+        certificates: see `token`.
 
     Raises:
         ArchiveRefused: neither a folder nor a usable URL. A PACS is contacted at the first use, not here.

@@ -1,8 +1,7 @@
-"""From what a person names to datasets and archives: files, folders and UIDs, and who may speak to a PACS."""
+"""From what a person names to the datasets of a series: a file, a folder, or UIDs in an archive."""
 
 from __future__ import annotations
 
-import os
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,27 +28,6 @@ class Series:
 
     datasets: list[Dataset]
     wrapped: bool
-
-
-def archive_at(location: str) -> Archive:
-    """The archive at a folder or URL, with the credentials of the environment.
-
-    ``WETREAD_ARCHIVE_TOKEN``, or ``WETREAD_ARCHIVE_USER`` and ``WETREAD_ARCHIVE_PASSWORD``, and
-    ``WETREAD_ARCHIVE_CERTIFICATES`` (PEM) are read from the environment, because every user of a machine can see
-    the arguments of a command.
-    """
-    from wetread.archive import open_archive
-
-    def given(name: str) -> str | None:
-        return os.environ.get(f"WETREAD_ARCHIVE_{name}") or None
-
-    return open_archive(
-        location,
-        token=given("TOKEN"),
-        user=given("USER"),
-        password=given("PASSWORD"),
-        certificates=given("CERTIFICATES"),
-    )
 
 
 def open_input(named: str, modality: str | None, archive: Archive | None) -> Series:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
-from wetread.commands.places import Series, archive_at, open_input
+from wetread.commands.places import Series, open_input
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Read, write, store, and print the read; files are written before anything is sent."""
     folder = check_output(options.out)
-    archive = archive_at(options.archive) if options.archive else None
+    archive = open_archive(options.archive) if options.archive else None
     with Progress(quiet=options.quiet) as progress, cancel_on_interrupt() as cancel:
         progress.stage("opening the images")
         series = open_input(options.input, options.modality, archive)

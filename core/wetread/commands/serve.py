@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from wetread.commands.places import archive_at
+from wetread.archive import open_archive
 
 if TYPE_CHECKING:
     import argparse
@@ -20,7 +20,7 @@ def run(options: argparse.Namespace) -> int:
 
     check_host(options.host, options.allow_remote)
     reader = Reader(options.model)
-    serve_until_interrupted(archive_at(options.archive), reader, options.host, options.port, options.allow_remote)
+    serve_until_interrupted(open_archive(options.archive), reader, options.host, options.port, options.allow_remote)
     return 0
 
 

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from wetread import __version__
+from wetread import DEFAULT_MODEL, __version__
 from wetread.errors import RefusedInput
 from wetread.evaluation.bootstrap import RESAMPLES, SEED
 from wetread.evaluation.report import DEFINITIONS, markdown
@@ -49,7 +49,7 @@ class Reads(Protocol):
 def evaluate(
     *,
     data_dir: str | Path,
-    model: str = "wetread-mini",
+    model: str = DEFAULT_MODEL,
     json_path: str | Path | None = None,
     split: Part = "all",
     limit: int | None = None,

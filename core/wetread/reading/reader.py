@@ -44,7 +44,8 @@ class ReadEvent:
     """Something that happened while a read was made.
 
     Args:
-        stage: "loading", "looking", "writing", "grounding" or "done".
+        stage: "loading" (first read only), "looking" (a plane; words written before it are void), "writing",
+            "grounding" or "done".
         progress: 0 to 1 over the whole read.
         text: the new piece of the answer in "writing", else a remark or "".
     """
@@ -99,9 +100,10 @@ class Reader:
         tell = on_event or (lambda event: None)
         began = time.monotonic()
         asked = (question or "").strip() or FIND_ALL
-        tell(ReadEvent("looking" if self.engine.is_loaded else "loading", 0.0))
+        if not self.engine.is_loaded:
+            tell(ReadEvent("loading", 0.0))
         self.engine.load()
-        written, answer, tries = self._write(sample, asked, tell, cancel)
+        written, answer, plane = self._write(sample, asked, tell, cancel)
         remarks = list(answer.defects)
         if not written.finished:
             remarks.append("the answer ran into its length limit")
@@ -112,8 +114,11 @@ class Reader:
         if abstention is None:
             findings, more = self._findings(sample, written, answer, tell, cancel)
             remarks += more
-        if tries > 1:
-            remarks.append(f"the model was shown {tries} planes before it answered")
+        if len(sample.planes) > 1:
+            remarks.append(f"the words are about plane {plane + 1} of {len(sample.planes)}")
+        else:
+            remarks += [f"{f.label}: measured on its mask, the words should be: {f.description}"
+                        for f in findings if f.description not in answer.reasoning]  # fmt: skip
         tell(ReadEvent("done", 1.0))
         created = datetime.now(UTC)
         uid = self._uid(sample, asked, created)
@@ -143,17 +148,18 @@ class Reader:
     def _write(
         self, sample: Sample, question: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
     ) -> tuple[Written, Answer, int]:
-        """The answer, and on how many planes it was tried."""
+        """The answer, and the plane it is about; each further try starts with "looking"."""
         planes = candidate_planes(len(sample.planes))
         text = user_text(sample.modality, question)
         for tries, plane in enumerate(planes, start=1):
+            tell(ReadEvent("looking", 0.5 * (tries - 1) / len(planes)))
             picture = fitted(sample.planes[plane].picture(), self.info.side)
             encoded = self.engine.encode(picture[None])
             written = self.engine.write(encoded, text, _writing(tell, tries / len(planes)), cancel)
             answer = parse_answer(written.text, self.info.box_frame)
             if answer.objects or answer.abstained:
                 break
-        return written, answer, tries
+        return written, answer, plane
 
     def _findings(
         self, sample: Sample, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
@@ -175,9 +181,8 @@ class Reader:
                 remarks.append(f"{target.label}: no mask, the answer did not mark it")
                 continue
             mask = Mask(sample.shape, grounded[index].planes)
-            if mask.is_empty or mask.planes[mask.key_plane].mean() < (
-                LEAST_INSTANCE if target.countable else LEAST_REGION
-            ):
+            least = LEAST_INSTANCE if target.countable else LEAST_REGION
+            if mask.is_empty or mask.planes[mask.key_plane].mean() < least:
                 remarks.append(f"{target.label} was named, but hardly a pixel could be tied to it; it was left out")
                 continue
             frame = Resize(sample.shape[1:], (self.info.side, self.info.side))

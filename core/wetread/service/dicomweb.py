@@ -28,24 +28,25 @@ if TYPE_CHECKING:
 
     from wetread.archive.folder import FolderArchive
 
+DICOMWEB = "/dicom-web"
 DICOM_JSON = "application/dicom+json"
 _ANY = ("*/*", "multipart/related")
 _OCTETS = "application/octet-stream"
 Accept = Annotated[str | None, Header()]
 
 
-def dicomweb_router(archive: FolderArchive, prefix: str = "/dicom-web") -> APIRouter:
+def dicomweb_router(archive: FolderArchive) -> APIRouter:
     """QIDO-RS and WADO-RS over `archive`; STOW-RS is `stow.stow_router`."""
-    router = APIRouter(prefix=prefix, tags=["DICOMweb"])
-    _add_search(router, archive, prefix)
-    _add_metadata(router, archive, prefix)
+    router = APIRouter(prefix=DICOMWEB, tags=["DICOMweb"])
+    _add_search(router, archive)
+    _add_metadata(router, archive)
     _add_retrieve(router, archive)
     _add_frames(router, archive)
     return router
 
 
-def base_address(request: Request, prefix: str) -> str:
-    """The service's own address as the client sees it.
+def base_address(request: Request) -> str:
+    """Where the service's own DICOMweb lies as the client sees it.
 
     Some clients leave the port out of the Host header; on loopback, where no proxy stands between, the port that
     answered is put back.
@@ -53,14 +54,14 @@ def base_address(request: Request, prefix: str) -> str:
     host = request.url.hostname or "127.0.0.1"
     server = request.scope.get("server")
     if request.url.port is None and host in ("127.0.0.1", "localhost") and server and server[1]:
-        return f"{request.url.scheme}://{host}:{server[1]}{prefix}"
-    return f"{request.url.scheme}://{request.url.netloc}{prefix}"
+        return f"{request.url.scheme}://{host}:{server[1]}{DICOMWEB}"
+    return f"{request.url.scheme}://{request.url.netloc}{DICOMWEB}"
 
 
-def _add_search(router: APIRouter, archive: FolderArchive, prefix: str) -> None:
+def _add_search(router: APIRouter, archive: FolderArchive) -> None:
     def search(request: Request, level: Level, study: str | None = None, series: str | None = None) -> Response:
         query = QidoQuery.parse(level, request.query_params.multi_items())
-        base, answers = base_address(request, prefix), archive.query(query, study, series)
+        base, answers = base_address(request), archive.query(query, study, series)
         for answer in answers:
             answer["00081190"] = {"vr": "UR", "Value": [_address(base, answer, level)]}
         return JSONResponse(answers, media_type=DICOM_JSON)
@@ -97,12 +98,12 @@ def _address(base: str, answer: dict[str, Any], level: Level) -> str:
     )
 
 
-def _add_metadata(router: APIRouter, archive: FolderArchive, prefix: str) -> None:
+def _add_metadata(router: APIRouter, archive: FolderArchive) -> None:
     def metadata(request: Request, files: Iterable[Path]) -> Response:
         if not any(e.name in ("*/*", "application/*", DICOM_JSON, "application/json")
                    for e in accepted(request.headers.get("accept"))):  # fmt: skip
             raise NotAcceptable("metadata is JSON only", "Accept", f"accept {DICOM_JSON}")
-        base = base_address(request, prefix)
+        base = base_address(request)
 
         def address(path: Path) -> str:
             study, series = path.parent.parent.name, path.parent.name

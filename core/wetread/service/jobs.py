@@ -2,7 +2,7 @@
 
 A job moves SCHEDULED -> IN PROGRESS -> COMPLETED, or to CANCELED with the reason in words (cancelled by a person,
 or failed). Each change is an event with a number, so that a listener who was away can go on where it stopped.
-`JobStore` is the seam for a durable queue: whatever keeps jobs needs these four methods.
+A service that ends forgets them; what was stored in the archive stays.
 """
 
 from __future__ import annotations
@@ -41,7 +41,14 @@ class JobEvent:
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """An object of a finished read in the archive."""
+    """SEG or SR of a finished read, in the archive.
+
+    Args:
+        kind: ``SEG`` or ``SR``.
+        series_uid: its own series, in the study of the images.
+        sop_instance_uid: of the object.
+        state: what storing answered, see `archive.protocol.StoreState`.
+    """
 
     kind: str
     series_uid: str

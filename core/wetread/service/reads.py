@@ -5,9 +5,8 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Header, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
@@ -17,7 +16,7 @@ from wetread import __version__
 from wetread.archive.protocol import checked_uid
 from wetread.errors import RefusedInput
 from wetread.service.errors import Problem
-from wetread.service.jobs import Job, JobEvent, JobState, JobStore
+from wetread.service.jobs import Job, JobEvent, JobState, JobStore, StoredObject
 
 if TYPE_CHECKING:
     from wetread.archive import Archive
@@ -40,15 +39,6 @@ class ReadRequest(BaseModel):
     )
 
 
-class StoredLink(BaseModel):
-    """SEG or SR in the archive."""
-
-    kind: str
-    series_uid: str
-    sop_instance_uid: str
-    state: str
-
-
 class JobView(BaseModel):
     """A read as a job in UPS states."""
 
@@ -62,7 +52,7 @@ class JobView(BaseModel):
     question: str | None
     created: datetime
     text: str = Field(description="the answer so far")
-    stored: list[StoredLink]
+    stored: list[StoredObject]
 
 
 class ModelView(BaseModel):
@@ -187,11 +177,10 @@ def _event_text(event: JobEvent) -> str:
 
 
 def _view(job: Job) -> JobView:
-    stored: list[Any] = [] if job.result is None else [asdict(link) for link in job.result.stored]
     return JobView(
         uid=job.uid, state=job.state, stage=job.stage, progress=job.progress, reason=job.reason,
         study_uid=job.study_uid, series_uid=job.series_uid, question=job.question, created=job.created,
-        text=job.text, stored=[StoredLink(**link) for link in stored],
+        text=job.text, stored=[] if job.result is None else list(job.result.stored),
     )  # fmt: skip
 
 

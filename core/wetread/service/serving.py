@@ -12,35 +12,29 @@ from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from wetread.archive import Archive
     from wetread.reading import Reader
 
-DEFAULT_PORT = 8787
 logger = logging.getLogger(__name__)
 
 
 def serve(
-    archive: Archive | str | Path,
-    host: str = "127.0.0.1",
-    port: int = DEFAULT_PORT,
+    archive: Archive,
+    host: str,
+    port: int,
     *,
-    reader: Reader | None = None,
-    model: str | Path = "wetread-mini",
-    seed: int = 0,
+    reader: Reader,
     allow_remote: bool = False,
     announce: Callable[[str], None] = logger.info,
 ) -> None:
     """Serve until interrupted.
 
     Args:
-        archive: an archive, a folder or a DICOMweb URL.
+        archive: see `create_app`.
         host: address to listen on.
         port: TCP port; 0 takes a free one.
         reader: see `create_app`.
-        model: see `create_app`.
-        seed: see `create_app`.
         allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
         announce: told the address once it listens.
 
@@ -57,9 +51,7 @@ def serve(
     # pydicom's warnings quote values, and access logs hold queries with patient names: neither is written.
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
-    app = create_app(
-        archive, reader, model=model, seed=seed, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host]
-    )
+    app = create_app(archive, reader, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host])
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")

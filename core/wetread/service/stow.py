@@ -12,7 +12,7 @@ from wetread.archive.intake import taken_in
 from wetread.archive.protocol import StoredInstance, StoreState, checked_uid
 from wetread.archive.query import json_tag
 from wetread.errors import RefusedInput
-from wetread.service.dicomweb import DICOM_JSON, base_address
+from wetread.service.dicomweb import DICOM_JSON, DICOMWEB, base_address
 from wetread.service.errors import TooLarge, Unsupported
 from wetread.service.multipart import media_type, parts
 
@@ -23,15 +23,14 @@ MAXIMUM_BYTES = 2 * 1024**3
 _DUPLICATE, _MISMATCH, _CANNOT_UNDERSTAND = 0x0111, 0xA900, 0xC000
 
 
-def stow_router(archive: FolderArchive, prefix: str = "/dicom-web", maximum_bytes: int = MAXIMUM_BYTES) -> APIRouter:
+def stow_router(archive: FolderArchive, maximum_bytes: int = MAXIMUM_BYTES) -> APIRouter:
     """STOW-RS into `archive`.
 
     Args:
         archive: where to.
-        prefix: path of the DICOMweb service.
         maximum_bytes: larger requests are refused with 413.
     """
-    router = APIRouter(prefix=prefix, tags=["DICOMweb"])
+    router = APIRouter(prefix=DICOMWEB, tags=["DICOMweb"])
 
     @router.post("/studies")
     async def store(request: Request) -> Response:
@@ -46,7 +45,7 @@ def stow_router(archive: FolderArchive, prefix: str = "/dicom-web", maximum_byte
         if media_type(kind).inner not in ("application/dicom", "*/*"):
             raise Unsupported("only application/dicom is stored", "Content-Type", "send DICOM files")
         body = await _body(request, maximum_bytes)
-        base = base_address(request, prefix)
+        base = base_address(request)
         return await run_in_threadpool(_stored, archive, base, kind, body, study)
 
     return router

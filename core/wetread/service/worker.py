@@ -13,7 +13,7 @@ import threading
 from io import BytesIO
 from typing import TYPE_CHECKING
 
-from wetread.errors import ReadCancelled, RefusedInput, WetreadError
+from wetread.errors import ReadCancelled, WetreadError
 from wetread.service.errors import describe
 from wetread.service.jobs import Job, JobResult, StoredObject
 
@@ -68,8 +68,6 @@ class ReadWorker:
             job.complete(self._read(job))
         except ReadCancelled:
             job.give_up("cancelled")
-        except RefusedInput as refusal:
-            job.give_up(str(refusal))
         except WetreadError as error:
             job.give_up(str(error))
         except Exception as error:
