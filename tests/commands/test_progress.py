@@ -106,8 +106,10 @@ class TestEvents:
     def test_an_answer_about_another_plane_starts_a_line(self):
         stream = Terminal()
         with Progress(stream=stream) as progress:
-            for piece in ("<think>", "nothing", "<think>", "something"):
-                progress.on_event(ReadEvent("writing", 0.2, piece))
+            for plane, words in enumerate(("nothing", "something")):
+                progress.on_event(ReadEvent("looking", 0.1 * plane))
+                for piece in ("<think>", words):
+                    progress.on_event(ReadEvent("writing", 0.2, piece))
         assert shown(stream.getvalue()) == "<think>nothing\n<think>something\n"
 
     def test_the_answer_does_not_stream_into_a_file(self):

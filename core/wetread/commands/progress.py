@@ -85,7 +85,7 @@ class Progress:
         if self.quiet:
             return
         with self._lock:
-            if not self._writing_text or text.startswith("<think>"):  # a new answer, about another plane
+            if not self._writing_text:
                 self._clear()
                 self._writing_text = self.streamed = True
             self.stream.write(text)

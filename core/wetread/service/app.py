@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def create_app(
-    archive: Archive, reader: Reader, *, allowed_hosts: Sequence[str] = LOOPBACK
-) -> FastAPI:
+def create_app(archive: Archive, reader: Reader, *, allowed_hosts: Sequence[str] = LOOPBACK) -> FastAPI:
     """The service over one archive.
 
     Args:

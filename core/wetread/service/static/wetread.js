@@ -134,6 +134,7 @@ function follow(job) {
   state.events = events;
   events.addEventListener("progress", (message) => {
     const { stage, progress: share } = JSON.parse(message.data);
+    if (stage === "looking") $("text").textContent = ""; // another plane: what was written before is void
     progress(stage, share);
   });
   events.addEventListener("text", (message) => {
@@ -175,7 +176,7 @@ async function finish(job) {
   $("findings").tBodies[0].replaceChildren(...(read.findings.length ? read.findings.map(findingRow)
     : [make("tr", {}, make("td", { colSpan: 3, textContent: "Nothing found that the model covers." }))]));
   $("reasoning").textContent = read.reasoning || "(none written)";
-  $("remarks").replaceChildren(...[...new Set(read.remarks)].map((text) => make("li", { textContent: text })));
+  $("remarks").replaceChildren(...read.remarks.map((text) => make("li", { textContent: text })));
   $("links").replaceChildren(...view.stored.map((link) => make("a", {
     className: "button", textContent: `${link.kind} file`, download: "",
     href: `${api}/studies/${view.study_uid}/series/${link.series_uid}/instances/${link.sop_instance_uid}/file`,
