@@ -87,6 +87,7 @@ class Progress:
         with self._lock:
             if not self._writing_text:
                 self._clear()
+                self._stage, self._fraction = _IN_WORDS["writing"], None
                 self._writing_text = self.streamed = True
             self.stream.write(text)
             self.stream.flush()
