@@ -94,7 +94,7 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
     parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
-    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
     parser.set_defaults(run=_read)
 

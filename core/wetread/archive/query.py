@@ -102,9 +102,8 @@ class Query:
             elif name not in _NO_FILTER:
                 tag = _tag_of(name)
                 if tag not in known:
-                    raise RefusedInput(
-                        "attribute not searchable here", f"{level.name.lower()} query", "see the conformance statement"
-                    )
+                    where = f"{level.name.lower()} query"
+                    raise RefusedInput("attribute not searchable here", where, "leave it out and filter the answers")
                 filters.append((tag, dictionary_VR(tag), value.strip()))
         return cls(level, tuple(filters), min(numbers["limit"], MAXIMUM_RESULTS), numbers["offset"])
 

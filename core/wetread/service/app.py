@@ -47,7 +47,8 @@ def create_app(archive: Archive, reader: Reader, *, allowed_hosts: Sequence[str]
         yield
         worker.stop()
 
-    app = FastAPI(title="Wetread", version=__version__, lifespan=running)
+    # The pages that FastAPI offers at /docs run scripts from elsewhere beside patient data; the description is enough.
+    app = FastAPI(title="Wetread", version=__version__, lifespan=running, docs_url=None, redoc_url=None)
     app.state.jobs = jobs
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))

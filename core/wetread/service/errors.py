@@ -83,11 +83,11 @@ def install(app: FastAPI) -> None:
     @app.exception_handler(RequestValidationError)
     async def invalid(request: Request, error: RequestValidationError) -> JSONResponse:
         first = error.errors()[0]
-        return _answer(422, str(first["msg"]), ".".join(str(part) for part in first["loc"]), "see /docs")
+        return _answer(422, str(first["msg"]), ".".join(str(part) for part in first["loc"]), "see /openapi.json")
 
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> JSONResponse:
-        return _answer(error.status_code, str(error.detail), request.url.path, "see /docs")
+        return _answer(error.status_code, str(error.detail), request.url.path, "see /openapi.json")
 
     app.add_middleware(_Unexpected)
 

@@ -71,7 +71,7 @@ class Capabilities(BaseModel):
 
     service: str = "wetread"
     version: str
-    archive: str = Field(description="folder name or URL of the archive")
+    archive: str = Field(description="folder or URL of the archive")
     dicomweb: str | None = Field(description="path of this service's own DICOMweb, where the archive is a folder")
     model: ModelView
     notice: str = DISCLAIMER

@@ -27,6 +27,7 @@ const clearFailure = () => { $("failure").hidden = true; };
 const day = (text) => (/^\d{8}$/.test(text) ? `${text.slice(0, 4)}-${text.slice(4, 6)}-${text.slice(6)}` : text);
 const plural = (count, one, many) => (count == null ? "" : `${count} ${count === 1 ? one : many}`);
 const joined = (...parts) => parts.filter(Boolean).join(" · ");
+const titleOf = (study) => study.patient_name || study.patient_id || "No name";
 
 async function start() {
   try {
@@ -53,7 +54,7 @@ function showStudies() {
   const shown = state.studies.filter((study) => JSON.stringify(Object.values(study)).toLowerCase().includes(words));
   $("studies").replaceChildren(...shown.map((study) => {
     const button = make("button", { type: "button" },
-      make("strong", { textContent: study.patient_name || study.patient_id || "No name" }),
+      make("strong", { textContent: titleOf(study) }),
       make("span", { className: "quiet", textContent: joined(day(study.date), study.description) }),
       make("span", { className: "quiet" }, ...study.modalities.map((m) => make("span", { className: "tag", textContent: m }))));
     button.setAttribute("aria-current", String(study.uid === state.study?.uid));
@@ -76,8 +77,8 @@ async function openStudy(study) {
   if (state.study !== study) return;
   $("welcome").hidden = true;
   $("study").hidden = false;
-  $("study-title").textContent = study.patient_name || study.patient_id || "No name";
-  $("study-facts").textContent = joined(study.patient_id, day(study.date), study.description, plural(series.length, "series", "series"));
+  $("study-title").textContent = titleOf(study);
+  $("study-facts").textContent = joined(study.patient_name && study.patient_id, day(study.date), study.description, plural(series.length, "series", "series"));
   $("series").replaceChildren(...series.filter((one) => one.has_picture).map((one) => seriesCard(study, one)));
   const others = series.filter((one) => !one.has_picture);
   if (others.length) {
