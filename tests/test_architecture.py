@@ -28,7 +28,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
 LAYER_OF = {room: index for index, layer in enumerate(LAYERS) for room in layer}
 VOCABULARY = {"__init__", "errors", "findings", "geometry", "terminology"}
 NO_MODULES = {"__version__", "DEFAULT_MODEL"}
-COMMAND_LINE = {"__main__", "cli", "demo", "commands"}
+COMMAND_LINE = {"__main__", "cli", "commands"}
 
 HEAVY = {"torch", "transformers", "highdicom", "monai"}
 MAY_IMPORT_HEAVY = {"model", "reading", "training", "evaluation", "reporting"}

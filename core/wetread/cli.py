@@ -183,7 +183,7 @@ def _read(options: argparse.Namespace) -> int:
 
 
 def _demo(options: argparse.Namespace) -> int:
-    from wetread.demo import run
+    from wetread.commands.demo import run
 
     return run(options)
 

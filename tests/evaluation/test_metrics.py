@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wetread.evaluation.metrics import average_precision, box_iou, dice, f1, hull, match_count, match_detections
+from wetread.evaluation.metrics import average_precision, box_iou, dice, hull, match_count, match_detections
 
 BOX = st.tuples(*[st.integers(0, 12)] * 4).map(
     lambda v: (min(v[0], v[2]), min(v[1], v[3]), max(v[0], v[2]) + 1, max(v[1], v[3]) + 1)
@@ -77,11 +77,6 @@ def test_matching_is_one_to_one_and_finds_the_most_pairs() -> None:
 def test_the_order_of_boxes_does_not_change_the_match(first: list, second: list) -> None:
     assert match_count(first, second) == match_count(first[::-1], second[::-1])
     assert match_count(first, second) <= min(len(first), len(second))
-
-
-def test_f1_by_hand() -> None:
-    assert f1(3, 4, 6) == pytest.approx(2 * (3 / 4) * (3 / 6) / (3 / 4 + 3 / 6))
-    assert math.isnan(f1(0, 0, 0))
 
 
 def test_the_surest_box_takes_the_object_and_a_second_one_is_a_false_alarm() -> None:

@@ -1,1 +1,1 @@
-"""Metrics and reports."""
+"""A labelled folder through the Reader: measures with intervals, and the report."""

@@ -1,4 +1,4 @@
-"""The measures, each one formula with its source: Dice, box IoU, one-to-one matching, AP50, F1.
+"""The measures, each one formula with its source: Dice, box IoU, one-to-one matching, AP50.
 
 Boxes are rows (x_min, y_min, x_max, y_max) on pixel edges, so a box of one pixel has area 1. Ratios of counts (F1)
 are kept as numerator and denominator: a mean over resampled patients must resample the counts, not the ratios.
@@ -71,11 +71,6 @@ def match_count(predicted: ArrayLike, truth: ArrayLike, threshold: float = MATCH
     from scipy.sparse.csgraph import maximum_bipartite_matching
 
     return int((maximum_bipartite_matching(csr_matrix(reached), perm_type="column") >= 0).sum())
-
-
-def f1(hits: float, predicted: float, truth: float) -> float:
-    """F1 = 2 TP / (predicted + truth) (van Rijsbergen 1979); NaN where nothing is predicted and nothing is there."""
-    return 2.0 * hits / (predicted + truth) if predicted + truth else float("nan")
 
 
 @dataclass(frozen=True, slots=True, eq=False)

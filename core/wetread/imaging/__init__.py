@@ -2,7 +2,5 @@
 
 from wetread.imaging.files import open_series
 from wetread.imaging.load import load_sample, to_sample
-from wetread.imaging.wrap_picture import wrap_picture
-from wetread.imaging.wrap_volume import wrap_volume
 
-__all__ = ["load_sample", "open_series", "to_sample", "wrap_picture", "wrap_volume"]
+__all__ = ["load_sample", "open_series", "to_sample"]

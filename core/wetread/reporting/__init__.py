@@ -1,4 +1,4 @@
-"""Read and verdicts to SEG, SR, pictures and JSON, and the semantic verifier."""
+"""Read to SEG, SR, picture and JSON, and the semantic verifier."""
 
 from wetread.reporting.document import read_document
 from wetread.reporting.overlay import overlay_picture

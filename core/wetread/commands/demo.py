@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -113,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
         print("\n".join(field("A person", study.shows)))
         rows.append(_show(study, reader, archive, options.out, quiet=options.quiet))
     print("\n== Summary\n")
-    print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(_cells, rows)])))
+    print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(astuple, rows)])))
     print(f"\nCompare each finding with what a person sees: {options.out}/*/overlay.png")
     if not any(row.checked == "verified" for row in rows):
         raise RefusedInput("no study came through", archive.location, "read the lines above")
@@ -122,10 +122,6 @@ def run(options: argparse.Namespace) -> int:
     print()
     serve_until_interrupted(archive, reader, "127.0.0.1", options.port)
     return 0
-
-
-def _cells(row: Row) -> list[str]:
-    return [row.study, row.result, row.stored, row.checked]
 
 
 def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, *, quiet: bool) -> Row:

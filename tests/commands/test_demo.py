@@ -9,8 +9,9 @@ import pytest
 from pydicom import dcmread
 
 from threshold_reader import NOT_COVERED, ThresholdReader
-from wetread import cli, demo
+from wetread import cli
 from wetread.archive import open_archive
+from wetread.commands import demo
 from wetread.errors import RefusedInput
 from wetread.model.checkpoint import MODEL_FILE, SHIPPED
 
