@@ -14,8 +14,8 @@ from wetread.errors import RefusedInput
 from wetread.reporting.identity import clean_text, derived_uid
 from wetread.reporting.segmentation import build_seg
 from wetread.reporting.structured_report import build_sr
-from wetread.reporting.verifier import is_uid
 from wetread.terminology import Modality
+from wetread.uids import is_uid
 
 REASONING = "−820 HU ≈ größe"
 NAMES = {

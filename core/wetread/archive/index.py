@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from pydicom import Dataset, dcmread
 from pydicom.datadict import dictionary_VR
 
-from wetread.archive.protocol import MAXIMUM_UID_LENGTH
 from wetread.archive.query import KEYWORDS, Attributes, Level, json_tag
 from wetread.errors import ArchiveRefused
+from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 NAME = ".wetread-index.sqlite"
 _VERSION = 1
 _SETTLED_NS = 2_000_000_000
-_DIGITS_AND_DOTS = frozenset("0123456789.")
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS series (
     study TEXT, series TEXT, modified INTEGER, settled INTEGER, attributes TEXT, PRIMARY KEY (study, series));
@@ -158,18 +157,14 @@ def _connect(path: str) -> sqlite3.Connection:
 def _series_folders(root: Path) -> Iterator[tuple[tuple[str, str], int]]:
     try:
         for study in os.scandir(root):
-            if _may_be_uid(study.name) and study.is_dir():
+            if is_tolerated(study.name) and study.is_dir():
                 for series in os.scandir(study.path):
-                    if _may_be_uid(series.name) and series.is_dir():
+                    if is_tolerated(series.name) and series.is_dir():
                         yield (study.name, series.name), series.stat().st_mtime_ns
     except FileNotFoundError:
         return  # nothing stored yet, or taken away while we looked
     except OSError as error:
         raise ArchiveRefused("the archive cannot be listed", root, error.strerror or "check the folder") from None
-
-
-def _may_be_uid(name: str) -> bool:
-    return len(name) <= MAXIMUM_UID_LENGTH and set(name) <= _DIGITS_AND_DOTS and not name.startswith(".")
 
 
 def _header(path: Path) -> Dataset | None:

@@ -8,20 +8,17 @@ Nothing counts as stored that could not be read back.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
 from wetread.errors import ArchiveRefused
+from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from pydicom import Dataset
-
-_UID = re.compile(r"[0-9]+(\.[0-9]+)*")
-MAXIMUM_UID_LENGTH = 64
 
 
 class NotInArchive(ArchiveRefused):
@@ -41,7 +38,7 @@ def checked_uid(uid: object, keyword: str) -> str:
         NotUid: the offending text is not repeated: it may hold anything.
     """
     text = str(uid)
-    if len(text) > MAXIMUM_UID_LENGTH or not _UID.fullmatch(text):
+    if not is_tolerated(text):
         raise NotUid("not a DICOM UID", keyword, "give digits separated by dots, at most 64 characters")
     return text
 

@@ -8,19 +8,17 @@ from the content (2.25.<uuid5>), so that wrapping a file twice gives the same in
 from __future__ import annotations
 
 import hashlib
-import uuid
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wetread.errors import RefusedInput
 from wetread.imaging.wrapped import WRAPPED
+from wetread.uids import WRAPPED_FILES, derived
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
-
-_NAMESPACE = uuid.UUID("6f0f0a0e-6a55-5c0b-9d3c-9a1f6d0c7e21")
 
 
 def content_hash(pixels: NDArray[Any], *words: object) -> str:
@@ -32,7 +30,7 @@ def content_hash(pixels: NDArray[Any], *words: object) -> str:
 
 def role_uid(content: str, role: str) -> str:
     """The UID of one role ("study", "series", "instance 3") of wrapped content."""
-    return f"2.25.{uuid.uuid5(_NAMESPACE, f'{content}/{role}').int}"
+    return derived(WRAPPED_FILES, f"{content}/{role}")
 
 
 def new_instance(

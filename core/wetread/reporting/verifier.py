@@ -7,7 +7,6 @@ any TID 1500 report and any Segmentation, and never stops at a broken file: that
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +25,7 @@ from pydicom.uid import (
 
 from wetread.reporting.verify_report import report_defects
 from wetread.reporting.verify_segmentation import segmentation_defects
+from wetread.uids import is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -37,7 +37,6 @@ LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has 
 SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF
-_UID = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,11 +119,6 @@ def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[t
     patients = {str(source.get("PatientID", "") or "") for source in sources.values()}
     if str(dataset.get("PatientID", "") or "") not in patients:
         yield "PatientID is not that of the source images", "copy the patient module of the source."
-
-
-def is_uid(text: str) -> bool:
-    """True for a UID as PS3.5 9.1 allows it."""
-    return len(text) <= 64 and _UID.fullmatch(text) is not None
 
 
 def _read(path: Path, defects: list[Defect]) -> Dataset | None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wetread.reporting.verify_codes import code_defects, is_unit
 from wetread.reporting.verify_segmentation import segment_of_frames
+from wetread.uids import is_uid
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,7 +133,7 @@ def _relation_defects(item: Dataset, parent: Dataset) -> Iterator[Words]:
     from_types, to_types = _RELATIONS[relation]
     if above not in from_types or item.ValueType not in to_types:
         yield f"{above} {relation} {_words(item)} is not allowed", "see PS3.3 Table A.35.13-2."
-    if item.ValueType == "UIDREF" and not re.fullmatch(r"[0-9]+(\.[0-9]+)+", str(item.get("UID", ""))):
+    if item.ValueType == "UIDREF" and not is_uid(str(item.get("UID", ""))):
         yield f"{_words(item)} holds no valid UID", "use digits and dots."
 
 
