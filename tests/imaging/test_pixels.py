@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydicom import Dataset, dcmread
 from pydicom.data import get_testdata_file
+from pydicom.pixels import convert_color_space
 from pydicom.uid import (
     DeflatedExplicitVRLittleEndian,
     ExplicitVRBigEndian,
@@ -17,7 +18,7 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from dicom_phantoms import ct_series, dx_image, radiograph, secondary_capture
+from dicom_phantoms import cine_frame, ct_series, dx_image, radiograph, secondary_capture, ultrasound_cine
 from wetread.imaging import load_sample, to_sample
 from wetread.imaging.sample import SampleKind
 from wetread.terminology import Modality
@@ -99,6 +100,20 @@ def test_palette_colour_becomes_rgb() -> None:
     wanted = [int(np.frombuffer(table, dtype="<u2")[index]) >> 8 for table in tables]
     assert sample.planes[0].values[100, 400].tolist() == wanted
     assert sample.planes[0].is_colour
+
+
+def test_a_native_cine_with_shared_chroma_becomes_rgb_frames_in_time_order() -> None:
+    cine = ultrasound_cine(3)[0]
+    drawn = np.stack([cine_frame(i) for i in range(3)])
+    full = convert_color_space(drawn, "RGB", "YBR_FULL")
+    shared = np.empty((3, 40, 28, 4), dtype=np.uint8)  # Y Y Cb Cr of two neighbours, PS3.3 C.7.6.3.1.2
+    shared[..., 0], shared[..., 1] = full[:, :, ::2, 0], full[:, :, 1::2, 0]
+    shared[..., 2], shared[..., 3] = full[:, :, ::2, 1], full[:, :, ::2, 2]
+    cine.PhotometricInterpretation, cine.PixelData = "YBR_FULL_422", shared.tobytes()
+    sample = to_sample([cine])
+    assert len(sample.planes) == 3
+    for plane, picture in zip(sample.planes, drawn, strict=True):
+        assert np.abs(plane.values.astype(int) - picture).mean() < 1.0
 
 
 def test_a_ybr_cine_becomes_rgb_frames_in_time_order() -> None:

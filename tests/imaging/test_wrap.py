@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
@@ -226,6 +227,38 @@ def test_a_multi_page_tiff_is_a_volume_and_says_that_its_spacing_is_assumed(tmp_
     assert SPACING_ASSUMED[0].lower() + SPACING_ASSUMED[1:] in sample.remarks
     with pytest.raises(RefusedInput, match="in colour or of different size"):
         wrap_stack([stained_tissue(), stained_tissue()], "MR", "stack")
+
+
+@pytest.mark.parametrize("name", ["volume.nii", "volume.nii.gz"])
+def test_a_nifti_file_cut_short_is_refused(tmp_path, name: str) -> None:
+    path = tmp_path / name
+    sitk.WriteImage(sitk.GetImageFromArray(np.random.default_rng(0).integers(0, 999, (6, 20, 30), np.int16)), path)
+    assert load_sample(path).shape == (6, 20, 30)
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+    with pytest.raises(RefusedInput, match="a NIfTI file cut short"):
+        load_sample(path)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_numbers_of_a_nifti_file_that_are_none_are_refused(tmp_path, number: float, kind: type) -> None:
+    values = np.ones((6, 20, 30), dtype=kind)
+    values[3, 4, 5] = number
+    sitk.WriteImage(sitk.GetImageFromArray(values), tmp_path / "volume.nii.gz")
+    with pytest.raises(RefusedInput, match="NaN or infinite values"):
+        load_sample(tmp_path / "volume.nii.gz")
+
+
+def test_an_array_whose_range_no_number_holds_is_refused() -> None:
+    with pytest.raises(RefusedInput, match="range is not finite"):
+        wrap_picture(np.array([[1e308, -1e308]]))
+
+
+def test_an_array_file_that_promises_more_than_it_holds_is_refused(tmp_path) -> None:
+    with (tmp_path / "picture.npy").open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "<f8", "fortran_order": False, "shape": (60000, 60000)})
+    with pytest.raises(RefusedInput, match="not a readable NumPy array"):
+        load_sample(tmp_path / "picture.npy")
 
 
 @pytest.mark.parametrize("content", [b"", b"nothing like NIfTI" * 40])

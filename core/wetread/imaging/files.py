@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
+from wetread.imaging.inflation import check_inflation, check_pixel_size
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
 from wetread.imaging.soundness import check_header, quiet_pydicom
 from wetread.imaging.waveform import open_waveform
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UID_PATTERN = re.compile(r"^[0-9.]{1,64}$")
+UID_PATTERN = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy"})
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
@@ -132,16 +133,21 @@ def _read(path: Path, *, claims: bool) -> Dataset | None:
     try:
         with path.open("rb") as file, quiet_pydicom():
             head = file.read(132)
-            bare = head[128:] != b"DICM"
+            bare, is_blank = head[128:] != b"DICM", not head.strip(b"\0")
             if bare and head[:2] not in _BARE_STARTS:
                 raise InvalidDicomError("neither the DICM prefix nor a first DICOM element")
             file.seek(0)
+            check_inflation(file, path)
             dataset = pydicom.dcmread(file, force=bare)
             if bare and "SOPClassUID" not in dataset:
                 raise InvalidDicomError("no SOP Class UID")
             dataset.filename = str(path)
+    except RefusedInput:
+        raise
     except InvalidDicomError:
         if not claims:
+            if is_blank and (not path.suffix or path.suffix[1:].isdigit()):  # named as scanners and exports name slices
+                raise RefusedInput("empty or cut short", path, "get the file again, or remove it.") from None
             return None
         raise RefusedInput("not a DICOM file", path, "give DICOM, PNG, JPEG, TIFF, NumPy or NIfTI.") from None
     except PermissionError:
@@ -178,8 +184,8 @@ def _check_instance(dataset: Dataset, where: object) -> None:
         value = str(dataset.get(keyword, ""))
         if not value:
             raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
-        if not UID_PATTERN.match(value):
-            raise RefusedInput(f"{keyword} holds characters that no UID has", where, "correct it at the source.")
+        if not UID_PATTERN.fullmatch(value):
+            raise RefusedInput(f"{keyword} is not a DICOM UID", where, "correct it at the source.")
     if family is Family.WAVEFORM:
         open_waveform(dataset, where)
     if not dataset.get("PixelData"):
@@ -199,6 +205,9 @@ def _check_length(dataset: Dataset, where: object) -> None:
         raise RefusedInput("no transfer syntax", where, "give datasets with their file meta information.")
     if not syntax.is_transfer_syntax:
         raise RefusedInput("unknown transfer syntax", where, "have it converted to an uncompressed transfer syntax.")
+    if int(dataset.get("NumberOfFrames") or 1) < 1:
+        raise RefusedInput("NumberOfFrames is negative", where, "the file is damaged; get it again.")
+    check_pixel_size(dataset, where)
     if syntax.is_encapsulated:
         return
     from pydicom.pixels.utils import get_expected_length

@@ -27,7 +27,7 @@ def header_of(dataset: Dataset) -> Dataset:
     implicit, little = dataset.original_encoding
     header.set_original_encoding(implicit, little, dataset.original_character_set)
     for tag in dataset.keys():  # noqa: SIM118 - iterating a Dataset converts every element
-        if tag not in _BULK and not _is_overlay(tag) and not _is_large_private(dataset, tag):
+        if tag not in _BULK and not _is_overlay(tag) and not _is_unwanted_private(dataset, tag):
             header[tag] = dataset[tag]
     header.file_meta = dataset.file_meta
     return header
@@ -37,8 +37,14 @@ def _is_overlay(tag: int) -> bool:
     return 0x6000 <= tag >> 16 <= 0x60FF and tag & 0xFFFF == 0x3000
 
 
-def _is_large_private(dataset: Dataset, tag: int) -> bool:
+def _is_unwanted_private(dataset: Dataset, tag: int) -> bool:
+    """True for private values that are large, or that cannot be read as what they claim to be."""
     if not (tag >> 16) % 2:
         return False
     value = dataset.get_item(tag).value
-    return isinstance(value, bytes) and len(value) > _LARGE_PRIVATE_BYTES
+    if isinstance(value, bytes) and len(value) > _LARGE_PRIVATE_BYTES:
+        return True
+    try:
+        return dataset[tag] is None
+    except Exception:  # pydicom raises many types for damaged values
+        return True

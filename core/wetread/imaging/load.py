@@ -33,6 +33,15 @@ if TYPE_CHECKING:
 
     from wetread.geometry import PlaneGeometry
 
+_PLACE = (
+    "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "FrameOfReferenceUID", "Rows", "Columns",
+    "NumberOfFrames", "SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence",
+)  # fmt: skip
+_VALUE = (
+    "PhotometricInterpretation", "PixelRepresentation", "BitsStored", "RescaleSlope", "RescaleIntercept",
+    "ModalityLUTSequence",
+)  # fmt: skip
+"""What gives pixels their place and their value: instances that differ here differ, whatever their UIDs say."""
 _UNITS = {"BQML": "Bq/ml", "GML": "g/ml", "CNTS": "{counts}", "PROPCNTS": "{propcounts}"}
 
 
@@ -86,8 +95,7 @@ def _without_same_uid(datasets: list[Dataset], remarks: list[str], where: object
     for dataset in datasets:
         uid = str(dataset.SOPInstanceUID)
         twin = first.setdefault(uid, dataset)
-        same_place = twin.get("ImagePositionPatient") == dataset.get("ImagePositionPatient")
-        if not same_place or twin.PixelData != dataset.PixelData:
+        if not _alike(twin, dataset, (*_PLACE, *_VALUE)) or twin.PixelData != dataset.PixelData:
             raise RefusedInput(f"two different instances share the SOP Instance UID {uid}", where, "give one of them.")
     copies = len(datasets) - len(first)
     if copies:
@@ -197,9 +205,13 @@ def _decode(
 
 def _same_pixels(a: Frame, b: Frame) -> bool:
     if a.index is None and b.index is None:
-        return bool(a.dataset.PixelData == b.dataset.PixelData)
+        return _alike(a.dataset, b.dataset, _VALUE) and bool(a.dataset.PixelData == b.dataset.PixelData)
     first, second = _decode([a])[0][0], _decode([b])[0][0]
     return np.array_equal(first, second)
+
+
+def _alike(a: Dataset, b: Dataset, keywords: tuple[str, ...]) -> bool:
+    return all(a.get(keyword) == b.get(keyword) for keyword in keywords)
 
 
 def _is_localizer(dataset: Dataset) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
+from wetread.imaging.soundness import quiet_pydicom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -36,11 +37,15 @@ def stored_frames(dataset: Dataset, where: object, indices: Sequence[int] | None
     Raises:
         RefusedInput: the pixel data cannot be decoded.
     """
-    from pydicom.pixels import iter_pixels
-
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
-        yield from iter_pixels(dataset, indices=None if indices is None else list(indices))
+        decoded = _decoded_frames(dataset, indices)
+        while True:
+            with quiet_pydicom():  # its warnings may quote values, and a user of the command line is not their reader
+                frame = next(decoded, None)
+            if frame is None:
+                return
+            yield frame
     except RefusedInput:
         raise
     except MemoryError as error:
@@ -50,6 +55,17 @@ def stored_frames(dataset: Dataset, where: object, indices: Sequence[int] | None
             f"pixel data cannot be decoded (transfer syntax {syntax.name}, {type(error).__name__})",
             where, "get the file again, or have it converted to an uncompressed transfer syntax.",
         ) from error  # fmt: skip
+
+
+def _decoded_frames(dataset: Dataset, indices: Sequence[int] | None) -> Iterator[NDArray[Any]]:
+    from pydicom.pixels import iter_pixels, pixel_array
+
+    wanted = None if indices is None else list(indices)
+    if dataset.PhotometricInterpretation == "YBR_FULL_422" and not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        # iter_pixels of pydicom 3.0 takes native 4:2:2 frames after the first for full ones and runs out of data.
+        count = int(dataset.get("NumberOfFrames") or 1)
+        return (pixel_array(dataset, index=index) for index in (range(count) if wanted is None else wanted))
+    return iter_pixels(dataset, indices=wanted)
 
 
 def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32] | NDArray[np.uint8]:

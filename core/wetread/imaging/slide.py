@@ -34,7 +34,7 @@ def choose_tiles(datasets: Sequence[Dataset], remarks: list[str], where: object)
         RefusedInput: the series holds only label or overview pictures, or its tiles cannot be decoded.
     """
     level = _largest_level(datasets, remarks, where)
-    tiles = _tiles_of(level)
+    tiles = _tiles_of(level, where)
     if len(tiles) <= MAX_TILES:
         remarks.append(f"all {len(tiles)} tiles of the slide")
         return tiles
@@ -69,9 +69,11 @@ def _matrix_pixels(dataset: Dataset) -> int:
     return rows * int(dataset.get("TotalPixelMatrixColumns") or dataset.Columns)
 
 
-def _tiles_of(level: Dataset) -> list[Frame]:
+def _tiles_of(level: Dataset, where: object) -> list[Frame]:
     """Tiles of the first optical path and focal plane, row by row."""
     frames = frames_of(level)
+    if min(int(level.get(keyword) or 0) for keyword in ("TotalPixelMatrixRows", "TotalPixelMatrixColumns")) < 1:
+        raise RefusedInput("a slide without its Total Pixel Matrix size", where, "the file is damaged; get it again.")
     if str(level.get("DimensionOrganizationType", "")) == "TILED_FULL":
         down = ceil(int(level.TotalPixelMatrixRows) / int(level.Rows))
         across = ceil(int(level.TotalPixelMatrixColumns) / int(level.Columns))

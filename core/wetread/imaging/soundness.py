@@ -8,6 +8,7 @@ value, which may be the patient's, so they are silenced while it converts.
 from __future__ import annotations
 
 import logging
+import math
 import warnings
 from contextlib import contextmanager
 from numbers import Real
@@ -52,7 +53,7 @@ def quiet_pydicom() -> Iterator[None]:
 
 
 def check_header(dataset: Dataset, where: object) -> None:
-    """Convert every value of an instance, nested ones too.
+    """Convert every value of an instance, nested ones too; private ones may be what they like.
 
     Raises:
         RefusedInput: a value that cannot be read as what its tag says, naming the tag but never the value.
@@ -61,7 +62,10 @@ def check_header(dataset: Dataset, where: object) -> None:
         for tag in list(dataset.keys()):
             try:
                 element = dataset[tag]
-            except Exception as error:  # pydicom raises many types for damaged values
+            except Exception as error:
+                if tag.is_private:
+                    continue  # nothing reads it, and makers fill their own tags as they like
+                # pydicom raises many types for damaged values
                 raise RefusedInput(f"tag {tag} cannot be read ({type(error).__name__})", where, _REMEDY) from error
             if element.VR == "SQ":
                 for item in element.value:
@@ -78,3 +82,5 @@ def _check_numbers(element: DataElement, where: object) -> None:
     if not all(isinstance(v, Real) for v in values) or (count is not None and len(values) != count):
         wanted = "numbers" if count is None else f"{count} number{'' if count == 1 else 's'}"
         raise RefusedInput(f"{element.keyword} is not {wanted}", where, _REMEDY)
+    if not all(math.isfinite(v) for v in values):
+        raise RefusedInput(f"{element.keyword} is not finite", where, _REMEDY)

@@ -8,6 +8,7 @@ picture does not carry (radiographs, fundus, OCT, dermoscopy, single CT and MR p
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,7 +93,9 @@ def read_pages(path: Path) -> list[NDArray[Any]]:
     if path.suffix.lower() == ".npy":
         return [_read_numpy(path)]
     try:
-        with Image.open(path) as image:
+        # Twice the limit that is warned about is an error all the same.
+        quiet = warnings.catch_warnings(action="ignore", category=Image.DecompressionBombWarning)
+        with quiet, Image.open(path) as image:
             return [_page(page) for page in ImageSequence.Iterator(image)]
     except Image.DecompressionBombError as error:
         raise RefusedInput("a picture of too many pixels", path, "give a smaller picture.") from error
@@ -120,10 +123,10 @@ def _page(page: Image.Image) -> NDArray[Any]:
 
 def _read_numpy(path: Path) -> NDArray[Any]:
     try:
-        array = np.load(path, allow_pickle=False)
+        array = np.load(path, mmap_mode="r", allow_pickle=False)  # a header may promise any size
     except (OSError, ValueError, EOFError) as error:
         raise RefusedInput("not a readable NumPy array", path, "give a .npy file without pickled objects.") from error
-    return np.asarray(array)
+    return np.array(array)
 
 
 def _dicom_pixels(array: NDArray[Any], where: object) -> tuple[NDArray[Any], tuple[str, ...]]:
@@ -142,6 +145,8 @@ def _dicom_pixels(array: NDArray[Any], where: object) -> tuple[NDArray[Any], tup
     if array.dtype.kind not in "iuf" or not np.isfinite(array).all():
         raise RefusedInput(f"pixels of type {array.dtype} or not finite", where, "give finite numbers.")
     low, high = float(array.min()), float(array.max())
+    if not np.isfinite(high - low):
+        raise RefusedInput("pixels whose range is not finite", where, "give numbers of a smaller range.")
     if array.dtype.kind in "iu" and low >= 0 and high <= 65535:
         return array.astype(np.uint16), ()
     scaled = (array.astype(np.float64) - low) * (65535.0 / max(high - low, 1e-12))

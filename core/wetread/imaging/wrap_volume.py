@@ -14,6 +14,7 @@ import numpy as np
 
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import parse_modality, sop_class
+from wetread.imaging.nifti import check_nifti
 from wetread.imaging.wrapped import MODALITY_ASSUMED, SCALED, SPACING_ASSUMED
 from wetread.imaging.wrapped_instance import content_hash, new_instance, refuse_size, role_uid, set_pixels
 from wetread.terminology import Modality
@@ -97,6 +98,7 @@ def read_volume(path: Path) -> tuple[NDArray[Any], NDArray[np.float64]]:
     """
     import SimpleITK as sitk
 
+    check_nifti(path)
     try:
         image = sitk.ReadImage(str(path), imageIO="NiftiImageIO")
     except RuntimeError as error:

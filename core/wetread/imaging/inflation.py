@@ -1,0 +1,73 @@
+"""Small files that promise much: bounds on what a file may become in memory, checked before it does.
+
+A deflated file of 1 MB can inflate to gigabytes inside the parser, and a few bytes of RLE may claim 65535 x 65535
+pixels or two thousand million frames. Honest files stay far within these bounds: pictures rarely compress more than
+a hundredfold, and every encapsulated frame takes an item of at least eight bytes (PS3.5 A.4).
+"""
+
+from __future__ import annotations
+
+import zlib
+from typing import TYPE_CHECKING, BinaryIO
+
+from wetread.errors import RefusedInput
+
+if TYPE_CHECKING:
+    from pydicom import Dataset
+
+MAXIMUM_FRAME = 1 << 30
+"""Bytes of one decoded frame."""
+ALWAYS_ALLOWED = 512 << 20
+"""Bytes that anything may decode to, however small it is stored."""
+MAXIMUM_RATIO = 1000
+_ITEM_BYTES = 8
+_META_START, _GROUP_LENGTH_BYTES, _META_BYTES = 132, 12, 4096
+_DEFLATED = b"1.2.840.10008.1.2.1.99"
+_CHUNK = 1 << 20
+
+
+def check_inflation(file: BinaryIO, where: object) -> None:
+    """Refuse a deflated DICOM file that inflates out of bounds; leaves the file at its start.
+
+    Raises:
+        RefusedInput: out of bounds, or not what deflate writes.
+    """
+    head = file.read(_META_BYTES)
+    if _DEFLATED in head:
+        length = int.from_bytes(head[_META_START + 8 : _META_START + _GROUP_LENGTH_BYTES], "little")
+        file.seek(_META_START + _GROUP_LENGTH_BYTES + length)
+        _inflate(file, where)
+    file.seek(0)
+
+
+def _inflate(file: BinaryIO, where: object) -> None:
+    inflater, taken, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0
+    try:
+        while not inflater.eof and (piece := inflater.unconsumed_tail or file.read(_CHUNK)):
+            taken += 0 if inflater.unconsumed_tail else len(piece)
+            inflated += len(inflater.decompress(piece, _CHUNK))
+            if inflated > max(ALWAYS_ALLOWED, 50 * taken):
+                raise RefusedInput("a deflated file that inflates out of bounds", where, "give it uncompressed.")
+    except zlib.error:
+        raise RefusedInput("damaged deflated file", where, "get the file again from its source.") from None
+
+
+def check_pixel_size(dataset: Dataset, where: object) -> None:
+    """Refuse an instance whose pixels would take more memory than its file can honestly hold.
+
+    Raises:
+        RefusedInput: a frame, or the promise of frames, out of bounds.
+    """
+    frames = int(dataset.get("NumberOfFrames") or 1)
+    bits = int(dataset.Rows) * int(dataset.Columns) * int(dataset.SamplesPerPixel) * int(dataset.BitsAllocated)
+    frame, stored = bits // 8, len(dataset.PixelData)
+    if frame > MAXIMUM_FRAME:
+        raise RefusedInput(f"a frame of {dataset.Rows} x {dataset.Columns} pixels", where, "give a smaller image.")
+    if not dataset.file_meta.TransferSyntaxUID.is_encapsulated:
+        return
+    decoded = 0 if "TotalPixelMatrixRows" in dataset else frames * frame  # of a slide, a few tiles are decoded
+    if frames * _ITEM_BYTES > stored or decoded > max(ALWAYS_ALLOWED, MAXIMUM_RATIO * stored):
+        raise RefusedInput(
+            f"{frames} frames of {dataset.Rows} x {dataset.Columns} pixels announced in {stored} bytes",
+            where, "the file is damaged; get it again from its source.",
+        )  # fmt: skip
