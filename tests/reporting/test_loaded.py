@@ -15,7 +15,45 @@ from wetread.reporting.segmentation import build_seg
 from wetread.reporting.structured_report import build_sr
 from wetread.reporting.verifier import verify_files
 
+
+def one_frame_cine():
+    return phantoms.ultrasound_cine(1)
+
+
+def angiogram():
+    """XA without Number of Frames, which its IOD allows."""
+    (dataset,) = phantoms.ultrasound_image(name="xa")
+    dataset.SOPClassUID = dataset.file_meta.MediaStorageSOPClassUID = "1.2.840.10008.5.1.4.1.1.12.1"
+    dataset.Modality = "XA"
+    return [dataset]
+
+
+def numbered_radiograph():
+    (dataset,) = phantoms.dx_image()
+    dataset.NumberOfFrames = 1
+    return [dataset]
+
+
+def mr_backwards():
+    series = phantoms.mr_series()
+    for dataset in series:
+        dataset.SpacingBetweenSlices = -3
+    return series
+
+
+def mr_without_frame_of_reference():
+    series = phantoms.mr_series()
+    for dataset in series:
+        del dataset.FrameOfReferenceUID
+    return series
+
+
 STUDIES = {
+    "a cine of one frame": one_frame_cine,
+    "an angiogram": angiogram,
+    "a radiograph that counts its frame": numbered_radiograph,
+    "mr with negative spacing": mr_backwards,
+    "mr without a frame of reference": mr_without_frame_of_reference,
     "ct": phantoms.ct_series,
     "mr": phantoms.mr_series,
     "pet": multiframe.pet_series,

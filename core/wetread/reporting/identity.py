@@ -34,6 +34,11 @@ _TYPE_2 = (
     "AccessionNumber", "ReferringPhysicianName",
 )  # fmt: skip
 _AGE = re.compile("[0-9]{3}[DWMY]")
+_DATE, _TIME = re.compile("[0-9]{8}"), re.compile(r"[0-9]{2}([0-9]{2}([0-9]{2}(\.[0-9]{1,6})?)?)?")
+_PATTERNS = {
+    "PatientBirthDate": _DATE, "StudyDate": _DATE, "StudyTime": _TIME, "PatientSex": re.compile("[MFO]"),
+}  # fmt: skip
+"""Type 2 attributes with a form; one that is malformed at the source becomes empty, which type 2 allows."""
 _TEXT_REPRESENTATIONS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
 # C0 and C1 controls but for the line feed; lone surrogates cannot be encoded at all.
 _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
@@ -105,11 +110,24 @@ def _derivable(header: Dataset) -> Dataset:
             derivable.add(copy.copy(element))
     if not _AGE.fullmatch(str(derivable.get("PatientAge", "") or "")):
         derivable.pop("PatientAge", None)  # optional, and a malformed one would spoil every derived object
+    for keyword, pattern in _PATTERNS.items():
+        value = _modern(keyword, derivable)
+        if value and not pattern.fullmatch(value):
+            value = ""
+        setattr(derivable, keyword, value)
     for keyword in _TYPE_2:
         if keyword not in derivable:
             setattr(derivable, keyword, "")
     derivable.SpecificCharacterSet = CHARACTER_SET
     return derivable
+
+
+def _modern(keyword: str, header: Dataset) -> str:
+    """A date or time without the separators of ACR-NEMA (``2026.01.02``, ``12:34:56``; PS3.5 6.2)."""
+    value = str(header.get(keyword) or "").strip()
+    if keyword.endswith("Date") and re.fullmatch(r"[0-9]{4}\.[0-9]{2}\.[0-9]{2}", value):
+        return value.replace(".", "")
+    return value.replace(":", "") if keyword.endswith("Time") else value
 
 
 def _decoded(element: DataElement, header: Dataset) -> str | list[str]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from pydicom.uid import XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage
 
 from wetread.findings import Mask
 from wetread.imaging.sample import SampleKind
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 EMPTY_LABEL = "No region marked"
 SERIES_NUMBER = 9901
 SERIES_DESCRIPTION = "AI segmentation (unreviewed)"
+_ANGIOGRAPHY = (XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage)
 _GREY = (128, 128, 128)
 
 
@@ -55,7 +57,7 @@ def build_seg(read: Read, sample: Sample) -> Dataset:
     masks = [f.mask for f in findings if f.mask is not None] or [Mask(sample.shape)]
     descriptions = [_description(f, i, read) for i, f in enumerate(findings, start=1)] or [_empty_description(read)]
     headers = source_headers(sample)
-    if _is_placed(sample) or len(sample.planes) == 1 == _frames(headers[0]):
+    if _is_placed(sample) or (len(sample.planes) == 1 and not _is_multi_frame(headers[0])):
         dataset = _with_highdicom(read, sample, headers, masks, descriptions)
     else:
         dataset = write_frames(read, sample, headers, masks, descriptions)
@@ -67,11 +69,14 @@ def _is_placed(sample: Sample) -> bool:
     """True where every plane lies in a frame of reference that highdicom can take from the source."""
     if sample.kind is SampleKind.TILES:
         return all("SharedFunctionalGroupsSequence" in header for header in sample.headers)
-    return sample.kind is SampleKind.VOLUME and all(plane.geometry is not None for plane in sample.planes)
+    return sample.kind is SampleKind.VOLUME and all(
+        plane.geometry is not None and plane.geometry.frame_of_reference_uid for plane in sample.planes
+    )
 
 
-def _frames(header: Dataset) -> int:
-    return int(header.get("NumberOfFrames") or 1)
+def _is_multi_frame(header: Dataset) -> bool:
+    """True for kinds of image that may have several frames, be it only one; highdicom wants functional groups then."""
+    return "NumberOfFrames" in header or header.SOPClassUID in _ANGIOGRAPHY
 
 
 def _with_highdicom(

@@ -56,6 +56,8 @@ def slices(sample: Sample, headers: list[Dataset], planes: list[int]) -> list[Da
             )
         header.ImageOrientationPatient = first.ImageOrientationPatient
         header.PixelSpacing = first.PixelSpacing
+        if float(header.get("SpacingBetweenSlices") or 0) <= 0 and "SpacingBetweenSlices" in header:
+            del header.SpacingBetweenSlices  # some scanners write the direction of their table into its sign
         if not header.get("SliceThickness"):
             header.SliceThickness = _slice_distance(sample)
     return chosen
