@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -189,9 +190,9 @@ def _without_pixels(folder):
 
 
 def _two_series(folder):
-    phantoms.write(phantoms.ct_series(name="one"), folder / "one")
-    phantoms.write(phantoms.ct_series(name="two"), folder / "two")
-    return [str(folder)]
+    phantoms.write(phantoms.ct_series(name="one"), folder / "study" / "one")
+    phantoms.write(phantoms.ct_series(name="two"), folder / "study" / "two")
+    return [str(folder / "study")]
 
 
 def _empty_folder(folder):
@@ -219,6 +220,9 @@ def _unknown_modality(folder):
 
 
 REFUSED = {
+    "a name too long": (lambda folder: ["x" * 5000], "no such file or folder"),
+    "nothing at all": (lambda folder: [""], "no such file or folder"),
+    "the home of nobody": (lambda folder: ["~nobody-of-this-name/ct"], "no such file or folder"),
     "no such file": (lambda folder: [str(folder / "nowhere")], "no such file or folder"),
     "not DICOM": (_not_dicom, "not a DICOM file"),
     "truncated": (_truncated, "notes|truncat|breaks off|shorter|incomplete|bytes"),
@@ -255,6 +259,42 @@ class TestRefusals:
         (tmp_path / "out" / "mine.txt").write_text("")
         assert cli.main(["read", str(tmp_path / "nowhere"), "--out", str(tmp_path / "out")]) == 1
         assert "mine.txt" in capsys.readouterr().err
+
+    def test_an_output_folder_among_the_images_is_refused(self, tmp_path, capsys):
+        phantoms.write(phantoms.ct_series(3), tmp_path / "ct")
+        assert cli.main(["read", str(tmp_path / "ct"), "--out", str(tmp_path / "ct" / "result")]) == 1
+        assert "lies in the input folder" in capsys.readouterr().err
+        assert not (tmp_path / "ct" / "result").exists()
+
+    @pytest.mark.parametrize("name", ["o" * 300, "~nobody-of-this-name/x"])
+    def test_an_output_folder_that_cannot_be_is_refused(self, name, tmp_path, capsys, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        phantoms.write(phantoms.dx_image(), tmp_path / "dx")
+        assert cli.main(["read", "dx", "--out", name]) == 1
+        assert capsys.readouterr().err.startswith("wetread: no folder to write to")
+
+    def test_a_folder_where_a_file_goes_is_a_stranger(self, tmp_path, capsys):
+        phantoms.write(phantoms.dx_image(), tmp_path / "dx")
+        (tmp_path / "out" / "seg.dcm").mkdir(parents=True)
+        assert cli.main(["read", str(tmp_path / "dx"), "--out", str(tmp_path / "out")]) == 1
+        assert "'seg.dcm'" in capsys.readouterr().err
+        assert files_in(tmp_path / "out") == ["seg.dcm"]
+
+    def test_odd_values_of_the_patient_are_not_repeated_in_warnings(self, tmp_path):
+        series = phantoms.ct_series(3)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for dataset in series:
+                dataset.PatientName, dataset.PatientSex, dataset.StudyTime = "Secret^" + "A" * 70, "Male", "12:34:56"
+                dataset.PatientBirthDate, dataset.StudyDate, dataset.PatientID = "born 1970", "2026.01.02", "S" * 70
+            phantoms.write(series, tmp_path / "ct")
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert cli.main(["read", str(tmp_path / "ct"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
+        for name in ("seg.dcm", "sr.dcm"):
+            written = dcmread(tmp_path / "out" / name)
+            assert (written.StudyDate, written.StudyTime) == ("20260102", "123456")
+            assert (written.PatientBirthDate, written.PatientSex) == ("", "")
 
     def test_an_unknown_model_is_refused(self, tmp_path, capsys, monkeypatch):
         monkeypatch.undo()

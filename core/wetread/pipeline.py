@@ -77,15 +77,17 @@ def read_series(
         ReadCancelled: `cancel` was set.
     """
     from wetread.imaging import to_sample
+    from wetread.imaging.soundness import quiet_pydicom
     from wetread.reporting import build_seg, build_sr
 
     sample = to_sample(datasets)
     _stop_if(cancel)
     read = reader.read(sample, question, on_event=on_event, cancel=cancel)
     _stop_if(cancel)
-    seg = build_seg(read, sample)
-    _stop_if(cancel)
-    return Outcome(read, sample, seg, build_sr(read, sample, seg))
+    with quiet_pydicom():  # it complains about values of the source, which may be the patient's
+        seg = build_seg(read, sample)
+        _stop_if(cancel)
+        return Outcome(read, sample, seg, build_sr(read, sample, seg))
 
 
 def _stop_if(cancel: threading.Event | None) -> None:
@@ -99,10 +101,17 @@ def check_output(folder: str | Path) -> Path:
     Raises:
         RefusedInput: a file is in the way, or the folder holds something else than an earlier read.
     """
-    target = Path(folder).expanduser().absolute()
-    if target.exists() and not target.is_dir():
+    try:
+        target = Path(folder).expanduser().absolute()
+        in_the_way = target.exists() and not target.is_dir()
+        strangers = sorted(p.name for p in target.iterdir() if not _is_ours(p)) if target.is_dir() else []
+    except (OSError, RuntimeError) as error:  # a name too long, the home of nobody, a folder that may not be listed
+        reason = (error.strerror if isinstance(error, OSError) else None) or "no such home folder"
+        raise RefusedInput(
+            f"no folder to write to ({reason})", str(folder)[:200], "give a folder that you may write to"
+        ) from None
+    if in_the_way:
         raise RefusedInput("a file is in the way", target, "give a folder that is new, empty or holds an earlier read")
-    strangers = sorted(p.name for p in target.iterdir() if not _is_ours(p.name)) if target.is_dir() else []
     if strangers:
         others = f" and {len(strangers) - 1} more" if len(strangers) > 1 else ""
         raise RefusedInput(
@@ -113,8 +122,8 @@ def check_output(folder: str | Path) -> Path:
     return target
 
 
-def _is_ours(name: str) -> bool:
-    return name in OUTCOME_FILES or name.startswith(_STAGING)
+def _is_ours(path: Path) -> bool:
+    return path.name.startswith(_STAGING) or (path.name in OUTCOME_FILES and not path.is_dir())
 
 
 def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:

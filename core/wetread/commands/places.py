@@ -36,21 +36,31 @@ def open_input(named: str, modality: str | None, archive: Archive | None) -> Ser
     Raises:
         RefusedInput: nothing there, or not one readable series.
     """
-    path = Path(named).expanduser()
-    if path.exists():
+    path = _path_of(named)
+    if path is not None:
         from wetread.imaging import open_series
         from wetread.imaging.files import file_of
 
         datasets = open_series(path, modality)
         return Series(datasets, wrapped=all(file_of(dataset, None) is None for dataset in datasets))
     if not _UIDS.fullmatch(named):
-        raise RefusedInput("no such file or folder", named, "check the path, or give STUDY_UID/SERIES_UID")
+        shown = named[:200] or "nothing given"
+        raise RefusedInput("no such file or folder", shown, "check the path, or give STUDY_UID/SERIES_UID")
     if archive is None:
         raise RefusedInput("UIDs without an archive", named, "say where to look them up with --archive URL|DIR")
     study, _, series = named.partition("/")
     if not series:
         raise RefusedInput("a study UID alone", named, _choose_series(archive, study))
     return Series(archive.retrieve_series(study, series), wrapped=False)
+
+
+def _path_of(named: str) -> Path | None:
+    """The file or folder that is named; None where there is none, or where no path can be called so."""
+    try:
+        path = Path(named).expanduser()
+        return path if named.strip() and path.exists() else None
+    except (OSError, RuntimeError):  # a name too long, or the home of nobody
+        return None
 
 
 def _choose_series(archive: Archive, study: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.archive import open_archive
@@ -9,6 +10,7 @@ from wetread.commands.interrupt import cancel_on_interrupt
 from wetread.commands.places import Series, open_input
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
+from wetread.errors import RefusedInput
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
 
 if TYPE_CHECKING:
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Read, write, store, and print the read; files are written before anything is sent."""
     folder = check_output(options.out)
+    _refuse_inside(folder, options.input)
     archive = open_archive(options.archive) if options.archive else None
     with Progress(quiet=options.quiet) as progress, cancel_on_interrupt() as cancel:
         progress.stage("opening the images")
@@ -42,6 +45,13 @@ def run(options: argparse.Namespace) -> int:
             report = store(outcome, archive, series)
         print("\n".join(stored_lines(outcome, archive, report)))
     return 0
+
+
+def _refuse_inside(folder: Path, named: str) -> None:
+    """SEG and SR among the images would be part of the input at the next read."""
+    images = Path(named).absolute()
+    if folder.resolve().is_relative_to(images.resolve()) and images.is_dir():
+        raise RefusedInput("the output folder lies in the input folder", folder, "give a folder beside the images.")
 
 
 def store(outcome: Outcome, archive: Archive, series: Series) -> StoreReport:
