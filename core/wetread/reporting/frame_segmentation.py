@@ -17,7 +17,6 @@ from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid,
 
 if TYPE_CHECKING:
     from highdicom.seg import SegmentDescription
-    from pydicom.tag import BaseTag
 
     from wetread.findings import Mask, Read
     from wetread.imaging.sample import Plane, Sample
@@ -67,15 +66,11 @@ def _general(read: Read, headers: list[Dataset]) -> Dataset:
             setattr(dataset, keyword, headers[0][keyword].value)
     dataset.Modality = "SEG"
     dataset.SeriesInstanceUID = derived_uid(read.uid, "seg series")
-    dataset.SeriesNumber = 9901
-    dataset.SeriesDescription = "AI segmentation (unreviewed)"
     dataset.Manufacturer = MANUFACTURER
     dataset.ManufacturerModelName = name_text(read.provenance.model)
     dataset.SoftwareVersions = name_text(read.provenance.wetread_version)
     dataset.DeviceSerialNumber = name_text(read.provenance.weights_sha256[:16])
     dataset.InstanceNumber = 1
-    dataset.ContentLabel = "AI_FINDINGS"
-    dataset.ContentDescription = "AI findings (unreviewed)"
     dataset.ContentCreatorName = None
     dataset.file_meta = FileMetaDataset()
     dataset.file_meta.MediaStorageSOPClassUID = SegmentationStorage
@@ -131,14 +126,10 @@ def _dimensions(dataset: Dataset, read: Read) -> None:
     for keyword, group, label in pointers:
         item = Dataset()
         item.DimensionOrganizationUID = organisation.DimensionOrganizationUID
-        item.DimensionIndexPointer = _tag(Tag(keyword))
-        item.FunctionalGroupPointer = _tag(Tag(group))
+        item.DimensionIndexPointer = int(Tag(keyword))
+        item.FunctionalGroupPointer = int(Tag(group))
         item.DimensionDescriptionLabel = label
         dataset.DimensionIndexSequence.append(item)
-
-
-def _tag(tag: BaseTag) -> int:
-    return int(tag)
 
 
 def _functional_groups(segment: int, plane: Plane, moment: int) -> Dataset:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import copy
 import re
-import uuid
 import warnings
 from typing import TYPE_CHECKING
 
@@ -18,6 +17,7 @@ from pydicom.dataelem import DataElement
 from pydicom.uid import UID
 
 from wetread.errors import RefusedInput
+from wetread.uids import OBJECTS_OF_READS, derived
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
 CHARACTER_SET = "ISO_IR 192"
 MANUFACTURER = "Wetread"
 
-_NAMESPACE = uuid.UUID("5d0c5f0e-3a4c-5d0b-9a55-8a3e1a7a6d10")
 _TYPE_2 = (
     "PatientID", "PatientName", "PatientBirthDate", "PatientSex", "StudyID", "StudyDate", "StudyTime",
     "AccessionNumber", "ReferringPhysicianName",
@@ -47,7 +46,7 @@ _CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
 def derived_uid(read_uid: str, *kind: object) -> str:
     """The UID of one object of a read, e.g. ``derived_uid(read.uid, "seg")``; the same for the same words."""
     name = " ".join(["wetread", read_uid, *map(str, kind)])
-    return UID(f"2.25.{uuid.uuid5(_NAMESPACE, name).int}")
+    return UID(derived(OBJECTS_OF_READS, name))
 
 
 def content_moment(read: Read) -> datetime:

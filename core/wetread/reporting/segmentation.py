@@ -14,6 +14,7 @@ from pydicom.uid import XRayAngiographicImageStorage, XRayRadiofluoroscopicImage
 
 from wetread.findings import Mask
 from wetread.imaging.sample import SampleKind
+from wetread.reporting.content_items import coded
 from wetread.reporting.frame_segmentation import write_frames
 from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, name_text, source_headers, stamp
 from wetread.reporting.source_frames import chosen_frames, restore_frame_numbers, slices, used_planes
@@ -101,9 +102,6 @@ def _with_highdicom(
         manufacturer_model_name=name_text(read.provenance.model),
         software_versions=name_text(read.provenance.wetread_version),
         device_serial_number=name_text(read.provenance.weights_sha256[:16]),
-        content_label="AI_FINDINGS",
-        content_description="AI findings (unreviewed)",
-        series_description=SERIES_DESCRIPTION,
         omit_empty_frames=any(not mask.is_empty for mask in masks),
         specific_character_set=CHARACTER_SET,
     )
@@ -149,12 +147,8 @@ def _segment(
     from highdicom.color import CIELabColor
     from highdicom.content import AlgorithmIdentificationSequence
     from highdicom.seg import SegmentDescription
-    from highdicom.sr import CodedConcept
     from pydicom.sr.codedict import codes
     from skimage.color import rgb2lab
-
-    def coded(concept: Concept) -> CodedConcept:
-        return CodedConcept(concept.code, concept.scheme, concept.meaning)
 
     lightness, a, b = rgb2lab(np.asarray(colour, dtype=np.float64) / 255.0)
     provenance = read.provenance
@@ -186,6 +180,8 @@ def _finish(dataset: Dataset, read: Read, header: Dataset) -> None:
             # A spacing without a thickness is of no use without a position, and highdicom cannot read it back.
             if "PixelMeasuresSequence" in groups and "SliceThickness" not in groups.PixelMeasuresSequence[0]:
                 del groups.PixelMeasuresSequence
+    dataset.SeriesNumber, dataset.SeriesDescription = SERIES_NUMBER, SERIES_DESCRIPTION
+    dataset.ContentLabel, dataset.ContentDescription = "AI_FINDINGS", "AI findings (unreviewed)"
     stamp(dataset, read)
     organisation = derived_uid(read.uid, "seg dimensions")
     for item in (*dataset.get("DimensionOrganizationSequence", []), *dataset.get("DimensionIndexSequence", [])):
