@@ -7,7 +7,7 @@ is never passed on.
 
 from __future__ import annotations
 
-import zlib
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from pydicom.dataelem import DataElement, RawDataElement
@@ -15,16 +15,16 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from wetread.archive.content import decoded
 from wetread.errors import RefusedInput
+from wetread.imaging.inflation import check_inflation
 
 if TYPE_CHECKING:
     from pydicom import Dataset
 
-_MAXIMUM_INFLATED = 64 * 1024 * 1024
-_MAXIMUM_RATIO = 50
+_ALLOWED = 64 << 20
+"""Bytes that a deflated file may inflate to: less than for a file that its owner opens."""
 _UNDEFINED = 0xFFFFFFFF
 _PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData", "PixelDataProviderURL")
 _SEQUENCE_END = b"\xfe\xff\xdd\xe0\0\0\0\0"
-_META_START, _GROUP_LENGTH_BYTES = 132, 12
 
 
 def taken_in(content: bytes, where: str = "a part of the request") -> Dataset:
@@ -35,7 +35,7 @@ def taken_in(content: bytes, where: str = "a part of the request") -> Dataset:
     """
     if content[128:132] != b"DICM":
         raise RefusedInput("not a DICOM file", where, "send DICOM files with preamble (PS3.10)")
-    _check_inflation(content, where)
+    check_inflation(BytesIO(content), where, _ALLOWED)
     try:
         dataset = decoded(content)
         is_whole = _is_whole(dataset, content)
@@ -69,20 +69,3 @@ def _is_whole(dataset: Dataset, content: bytes) -> bool:
         if element.length != _UNDEFINED and element.tag == tags[-1] and len(content) - end > 1:
             return False
     return True
-
-
-def _check_inflation(content: bytes, where: str) -> None:
-    if DeflatedExplicitVRLittleEndian.encode() not in content[_META_START : _META_START + 4096]:
-        return
-    length = int.from_bytes(content[_META_START + 8 : _META_START + _GROUP_LENGTH_BYTES], "little")
-    compressed = content[_META_START + _GROUP_LENGTH_BYTES + length :]
-    allowed = max(_MAXIMUM_INFLATED, _MAXIMUM_RATIO * len(compressed))
-    inflater, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0
-    try:
-        while compressed and not inflater.eof:
-            inflated += len(inflater.decompress(compressed, 1 << 20))
-            compressed = inflater.unconsumed_tail
-            if inflated > allowed:
-                raise RefusedInput("inflates out of bounds", where, "send it uncompressed")
-    except zlib.error:
-        raise RefusedInput("not readable as DICOM (deflate)", where, "send a whole file") from None

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from wetread.archive import Archive
 
 _UIDS = re.compile(r"[0-9.]+(/[0-9.]+)?")
+"""What looks like UIDs and is no path; whether it is UIDs, the archive says."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

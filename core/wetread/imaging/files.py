@@ -9,7 +9,6 @@ No message carries anything of the patient: only paths that the caller gave, UID
 from __future__ import annotations
 
 import logging
-import re
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,6 +18,7 @@ from wetread.imaging.inflation import check_inflation, check_pixel_size
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
 from wetread.imaging.soundness import check_header, quiet_pydicom
 from wetread.imaging.waveform import open_waveform
+from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-UID_PATTERN = re.compile(r"(?=.{1,64}\Z)[0-9]+(\.[0-9]+)*")
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy"})
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
@@ -184,7 +183,7 @@ def _check_instance(dataset: Dataset, where: object) -> None:
         value = str(dataset.get(keyword, ""))
         if not value:
             raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
-        if not UID_PATTERN.fullmatch(value):
+        if not is_tolerated(value):
             raise RefusedInput(f"{keyword} is not a DICOM UID", where, "correct it at the source.")
     if family is Family.WAVEFORM:
         open_waveform(dataset, where)

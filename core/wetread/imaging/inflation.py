@@ -19,15 +19,21 @@ MAXIMUM_FRAME = 1 << 30
 """Bytes of one decoded frame."""
 ALWAYS_ALLOWED = 512 << 20
 """Bytes that anything may decode to, however small it is stored."""
-MAXIMUM_RATIO = 1000
+MAXIMUM_RATIO, MAXIMUM_DEFLATION = 1000, 50
+"""What pixel data, and a deflated file, may decode to: times what is stored."""
 _ITEM_BYTES = 8
 _META_START, _GROUP_LENGTH_BYTES, _META_BYTES = 132, 12, 4096
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
 _CHUNK = 1 << 20
 
 
-def check_inflation(file: BinaryIO, where: object) -> None:
+def check_inflation(file: BinaryIO, where: object, allowed: int = ALWAYS_ALLOWED) -> None:
     """Refuse a deflated DICOM file that inflates out of bounds; leaves the file at its start.
+
+    Args:
+        file: at its start.
+        where: the file, for messages.
+        allowed: bytes that any file may inflate to; beyond, fifty times what it holds.
 
     Raises:
         RefusedInput: out of bounds, or not what deflate writes.
@@ -36,17 +42,17 @@ def check_inflation(file: BinaryIO, where: object) -> None:
     if _DEFLATED in head:
         length = int.from_bytes(head[_META_START + 8 : _META_START + _GROUP_LENGTH_BYTES], "little")
         file.seek(_META_START + _GROUP_LENGTH_BYTES + length)
-        _inflate(file, where)
+        _inflate(file, where, allowed)
     file.seek(0)
 
 
-def _inflate(file: BinaryIO, where: object) -> None:
+def _inflate(file: BinaryIO, where: object, allowed: int) -> None:
     inflater, taken, inflated = zlib.decompressobj(-zlib.MAX_WBITS), 0, 0
     try:
         while not inflater.eof and (piece := inflater.unconsumed_tail or file.read(_CHUNK)):
             taken += 0 if inflater.unconsumed_tail else len(piece)
             inflated += len(inflater.decompress(piece, _CHUNK))
-            if inflated > max(ALWAYS_ALLOWED, 50 * taken):
+            if inflated > max(allowed, MAXIMUM_DEFLATION * taken):
                 raise RefusedInput("a deflated file that inflates out of bounds", where, "give it uncompressed.")
     except zlib.error:
         raise RefusedInput("damaged deflated file", where, "get the file again from its source.") from None
