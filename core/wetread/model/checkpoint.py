@@ -42,6 +42,7 @@ class ModelInfo:
         side: the picture is scaled to side x side pixels for the model.
         modalities: what it was trained on; others are abstained on.
         labels: targets it may name.
+        field_mm: target -> (least, most) mm across of the images it was learned on, where spacing was known.
         licence: of the weights.
         training_data: sets with their licences.
         training: steps, batch and seed.
@@ -58,6 +59,7 @@ class ModelInfo:
     side: int
     modalities: tuple[Modality, ...]
     labels: tuple[str, ...]
+    field_mm: dict[str, tuple[float, float]]
     licence: str
     training_data: tuple[str, ...]
     training: dict[str, Any]
@@ -101,6 +103,7 @@ def read_info(model: str | Path) -> ModelInfo:
             side=int(said["side"]),
             modalities=tuple(Modality(m) for m in said["modalities"]),
             labels=tuple(said["labels"]),
+            field_mm={label: (float(least), float(most)) for label, (least, most) in said["field_mm"].items()},
             licence=said["licence"],
             training_data=tuple(said["training_data"]),
             training=dict(said["training"]),

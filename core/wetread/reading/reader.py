@@ -20,6 +20,7 @@ from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, user_text
+from wetread.reading.coverage import modality_gap, size_gap
 from wetread.reading.planes import fitted, ground_planes
 from wetread.regions.description import component_boxes, measure, sentence
 from wetread.terminology import find_target
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
 CANDIDATE_PLANES = 5
 LEAST_INSTANCE, LEAST_REGION = 2e-4, 1e-3
 """Least share of the picture that one object, or a whole region on its key plane, must have to be reported."""
+Named = tuple[int, "Target", "Box | None"]
+"""Index of an object's `<seg>`, its target, and the box in the text."""
 _NAMESPACE = uuid.UUID("0d6c6c0e-3f0b-5f2c-8a9d-7a6f1f5b9f42")
 
 
@@ -108,12 +111,17 @@ class Reader:
         if not written.finished:
             remarks.append("the answer ran into its length limit")
         abstention = answer.reasoning if answer.abstained else None
-        if sample.modality not in self.info.modalities and abstention is None:
-            abstention = f"{self.info.name} was not trained on {sample.modality.value}; its answer was set aside."
+        abstention = abstention or modality_gap(self.info, sample)
         findings: tuple[Finding, ...] = ()
         if abstention is None:
-            findings, more = self._findings(sample, written, answer, tell, cancel)
+            named, gaps, more = self._named(answer, sample)
             remarks += more
+            if gaps and not named:
+                abstention = "; ".join(gaps) + "."
+            else:
+                remarks += gaps
+                findings, more = self._findings(sample, written, named, tell, cancel)
+                remarks += more
         if len(sample.planes) > 1:
             remarks.append(f"the words are about plane {plane + 1} of {len(sample.planes)}")
         else:
@@ -161,12 +169,28 @@ class Reader:
                 break
         return written, answer, plane
 
+    def _named(self, answer: Answer, sample: Sample) -> tuple[list[Named], list[str], list[str]]:
+        """The objects that can be coded and answered for (the first of equal labels), size gaps, and other remarks."""
+        named: list[Named] = []
+        gaps, remarks = [], []
+        for index, item in enumerate(answer.objects):
+            target = find_target(item.label)
+            if target is None:
+                remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
+            elif sample.modality not in target.modalities:
+                remarks.append(f"{target.label} does not appear on {sample.modality.value}; it was left out")
+            elif gap := size_gap(self.info, target, sample):
+                gaps.append(gap)
+            elif target not in [t for _, t, _ in named]:
+                named.append((index, target, item.box))
+        return named, gaps, remarks
+
     def _findings(
-        self, sample: Sample, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
+        self, sample: Sample, written: Written, named: list[Named], tell: Callable[[ReadEvent], None],
         cancel: threading.Event | None,
     ) -> tuple[tuple[Finding, ...], list[str]]:  # fmt: skip
-        """Findings with masks over all planes, and what could not be taken."""
-        named, remarks = _named(answer, sample)
+        """Findings with masks over all planes, and what could not be tied to pixels."""
+        remarks: list[str] = []
         count = self.engine.segs(written)
         if not named or not count:
             remarks += [f"{target.label}: no mask, the answer did not mark it" for _, target, _ in named]
@@ -206,21 +230,6 @@ def candidate_planes(count: int) -> list[int]:
         return order
     shares = (0.5, 0.35, 0.65, 0.2, 0.8)
     return list(dict.fromkeys(int(share * (count - 1) + 0.5) for share in shares))
-
-
-def _named(answer: Answer, sample: Sample) -> tuple[list[tuple[int, Target, Box | None]], list[str]]:
-    """(index of its `<seg>`, target, text box) for each object that can be coded; the first of equal labels."""
-    named: list[tuple[int, Target, Box | None]] = []
-    remarks = []
-    for index, item in enumerate(answer.objects):
-        target = find_target(item.label)
-        if target is None:
-            remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
-        elif sample.modality not in target.modalities:
-            remarks.append(f"{target.label} does not appear on {sample.modality.value}; it was left out")
-        elif target not in [t for _, t, _ in named]:
-            named.append((index, target, item.box))
-    return named, remarks
 
 
 def _finding(sample: Sample, target: Target, mask: Mask, presence: float, text_box: Box | None) -> Finding:

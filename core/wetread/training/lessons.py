@@ -50,6 +50,8 @@ class SetConfig:
         turn: quarter turns and flips are allowed (no up or down in the picture).
         half_turn: half of the lessons are turned upside down (files stored in RAS beside DICOM's LPS).
         holdout: keep the fifth of the groups out that `manifests.is_holdout` names.
+        field_mm: (least, most) mm across of the images the set teaches on, crops included; None for pictures
+            without spacing. The reader answers for no other sizes.
         attribution: what the data is, whose, and its licence; goes into `wetread.json`.
     """
 
@@ -61,6 +63,7 @@ class SetConfig:
     turn: bool = False
     half_turn: bool = False
     holdout: bool = True
+    field_mm: tuple[float, float] | None = None
     attribution: str = ""
 
 

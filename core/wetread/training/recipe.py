@@ -93,4 +93,7 @@ def read_recipe(path: Path) -> Recipe:
 
 def _set(item: dict[str, Any]) -> SetConfig:
     values = tuple(sorted((int(k), str(v)) for k, v in item.get("label_values", {}).items()))
+    if "field_mm" in item:
+        least, most = item["field_mm"]
+        item = item | {"field_mm": (float(least), float(most))}
     return SetConfig(**item | {"labels": tuple(item["labels"]), "label_values": values})

@@ -248,6 +248,7 @@ def _statement(recipe: Recipe, lessons: Lessons, step: int) -> dict[str, Any]:
         "side": SIDE,
         "modalities": [modality.value for modality in lessons.modalities()],
         "labels": list(dict.fromkeys(label for item in recipe.sets for label in item.labels)),
+        "field_mm": {label: item.field_mm for item in recipe.sets if item.field_mm for label in item.labels},
         "licence": recipe.licence,
         "training_data": [f"{item.folder}: {item.attribution}" for item in recipe.sets] + ["drawn phantoms"],
         "training": {"steps": step, "batch": recipe.batch, "seed": recipe.seed},

@@ -1,0 +1,41 @@
+"""What a model may answer for: its modalities, and for each target the sizes of image it was taught on.
+
+A network sees 256 x 256 pixels and cannot tell a vertebra close up from a whole abdomen; DICOM can. Where a plane's
+geometry says that the image is much smaller or larger across than anything the target was learned on, a finding of
+that target is set aside, and the read says why. Images without a known pixel spacing are not judged by size.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wetread.imaging.sample import Sample
+    from wetread.model.checkpoint import ModelInfo
+    from wetread.terminology import Target
+
+
+def modality_gap(info: ModelInfo, sample: Sample) -> str | None:
+    """Why the model does not cover the Sample's modality, in words; None where it does."""
+    if sample.modality in info.modalities:
+        return None
+    return f"{info.name} was not trained on {sample.modality.value}; its answer was set aside."
+
+
+def size_gap(info: ModelInfo, target: Target, sample: Sample) -> str | None:
+    """Why a target cannot be answered for on images of this size, in words; None where it can."""
+    known = info.field_mm.get(target.label)
+    across = field_mm(sample)
+    if known is None or across is None or known[0] <= across <= known[1]:
+        return None
+    return (f"{target.label}: the image is {across:.0f} mm across, and {info.name} learned it on images "
+            f"{known[0]:.0f} to {known[1]:.0f} mm across; it was left out")  # fmt: skip
+
+
+def field_mm(sample: Sample) -> float | None:
+    """The longer side of the image in mm, from the first plane's geometry; None where spacing is not known."""
+    geometry = sample.planes[0].geometry
+    if geometry is None:
+        return None
+    _, rows, columns = sample.shape
+    return max(rows * geometry.row_spacing, columns * geometry.column_spacing)

@@ -1,0 +1,54 @@
+"""What a model may answer for: its modalities and the sizes of image it was taught on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from wetread.geometry import PlaneGeometry
+from wetread.imaging.sample import Plane, Sample, SampleKind, Source
+from wetread.model.checkpoint import SHIPPED, ModelInfo, read_info
+from wetread.reading.coverage import field_mm, modality_gap, size_gap
+from wetread.terminology import Modality, find_target
+
+pytestmark = pytest.mark.skipif(not (SHIPPED / "wetread-mini").is_dir(), reason="wetread-mini is not in the package")
+LIVER = find_target("liver")
+
+
+@pytest.fixture
+def info() -> ModelInfo:
+    return replace(read_info("wetread-mini"), modalities=(Modality.CT,), field_mm={"liver": (150.0, 520.0)})
+
+
+def sample(spacing: float | None, modality: Modality = Modality.CT) -> Sample:
+    geometry = None
+    if spacing is not None:
+        geometry = PlaneGeometry((0, 0, 0), (1, 0, 0), (0, 1, 0), spacing, spacing, "1.2.3")
+    plane = Plane(np.zeros((100, 80), dtype=np.float32), Source("1", "2", "3", "4"), geometry=geometry)
+    return Sample(SampleKind.IMAGE, modality, (plane,), ())
+
+
+def test_the_longer_side_counts() -> None:
+    assert field_mm(sample(3.0)) == 300.0
+    assert field_mm(sample(None)) is None
+
+
+@pytest.mark.parametrize(("spacing", "covered"), [(0.66, False), (1.5, True), (5.2, True), (5.3, False), (None, True)])
+def test_targets_are_answered_for_on_images_of_the_learned_size(
+    info: ModelInfo, spacing: float | None, covered: bool
+) -> None:
+    gap = size_gap(info, LIVER, sample(spacing))
+    assert (gap is None) == covered
+    if gap:
+        assert f"{100 * spacing:.0f} mm across" in gap
+
+
+def test_a_target_without_learned_sizes_is_not_judged_by_size(info: ModelInfo) -> None:
+    assert size_gap(info, find_target("spleen"), sample(0.1)) is None
+
+
+def test_a_modality_that_was_not_learned_is_said(info: ModelInfo) -> None:
+    assert modality_gap(info, sample(1.0)) is None
+    assert "was not trained on PET" in modality_gap(info, sample(1.0, Modality.PET))
