@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import warnings
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -172,6 +173,33 @@ def test_a_failed_search_is_one_line_without_the_query(
     for text in (str(error), caplog.text):
         assert "secret" not in text
         assert SECRET.split("^")[0] not in text
+
+
+@pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
+def test_another_instance_than_was_asked_for_is_refused(pacs: Pacs, ct: Dataset, keyword: str) -> None:
+    asked = [str(ct[k].value) for k in ("StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID")]
+    pacs.held = ct
+    archive = DicomwebArchive(pacs.url)
+    assert archive.retrieve_instance(*asked) == ct
+    setattr(ct, keyword, "1.2.3.4")
+    with pytest.raises(ArchiveRefused, match=f"another {keyword}"):
+        archive.retrieve_instance(*asked)
+    if keyword != "SOPInstanceUID":
+        with pytest.raises(ArchiveRefused, match=f"another {keyword}"):
+            archive.retrieve_series(*asked[:2])
+
+
+def test_what_the_client_library_warns_about_is_not_shown(pacs: Pacs) -> None:
+    pacs.get = (200, {"Content-Type": JSON}, b"{}")
+    archive = DicomwebArchive(pacs.url)
+    with warnings.catch_warnings(record=True) as shown, pytest.raises(ArchiveRefused, match="no DICOM answer"):
+        archive.retrieve_series("1.2", "1.3")
+    assert not shown
+
+
+def test_an_address_that_is_none_is_one_line() -> None:
+    with pytest.raises(ArchiveRefused, match="not an http"):
+        DicomwebArchive("http://[::1/dicom-web")
 
 
 def test_nobody_there_is_one_line() -> None:

@@ -10,6 +10,7 @@ HTTP library carry the URL, which in a query carries patient data; here they bec
 from __future__ import annotations
 
 import os
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -71,7 +72,12 @@ class DicomwebArchive:
         certificates: str | os.PathLike[str] | None = None,
         timeout: tuple[float, float] = (_CONNECT_SECONDS, _READ_SECONDS),
     ) -> None:
-        parts = urlsplit(url)
+        # Warnings of the client quote addresses, which in a query carry patient data.
+        warnings.filterwarnings("ignore", category=UserWarning, module=r"dicomweb_client\.")
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            raise ArchiveRefused("not an http(s) URL", "--archive", "give the root of a DICOMweb service") from None
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ArchiveRefused("not an http(s) URL", _without_credentials(url), "give the root of a DICOMweb service")
         self._url = _without_credentials(url).rstrip("/")
@@ -133,6 +139,7 @@ class DicomwebArchive:
         found = False
         with self._translated(f"series {series}"):
             for dataset in self._client.iter_series(study, series, media_types=_AS_STORED):
+                self._refuse_other(dataset, StudyInstanceUID=study, SeriesInstanceUID=series)
                 found = True
                 yield dataset
         if not found:
@@ -147,7 +154,17 @@ class DicomwebArchive:
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")
         sop = checked_uid(sop_instance_uid, "SOPInstanceUID")
         with self._translated(f"instance {sop}"):
-            return self._client.retrieve_instance(study, series, sop, media_types=_AS_STORED)
+            dataset = self._client.retrieve_instance(study, series, sop, media_types=_AS_STORED)
+        self._refuse_other(dataset, StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=sop)
+        return dataset
+
+    def _refuse_other(self, dataset: Dataset, **asked: str) -> None:
+        """What is given must be what was asked for: another series may be another patient's."""
+        for keyword, uid in asked.items():
+            if str(dataset.get(keyword, "")) != uid:
+                raise ArchiveRefused(
+                    f"it answered with another {keyword} than {uid}", self._url, "see the archive's own log"
+                )
 
     def store(self, datasets: Sequence[Dataset]) -> StoreReport:
         """See `Archive.store`; every instance is read back and compared before it counts as stored.

@@ -40,7 +40,13 @@ class FolderArchive:
 
     def __init__(self, root: str | Path) -> None:
         self.root = Path(root)
-        if self.root.exists() and not self.root.is_dir():
+        try:
+            in_the_way = self.root.exists() and not self.root.is_dir()
+        except OSError as error:
+            raise ArchiveRefused(
+                f"no folder ({error.strerror})", str(root)[:200], "give a folder or the URL of a DICOMweb archive"
+            ) from None
+        if in_the_way:
             raise ArchiveRefused("not a folder", self.root, "give a folder or the URL of a DICOMweb archive")
         self._index = FolderIndex(self.root)
 
@@ -115,6 +121,8 @@ class FolderArchive:
             ArchiveRefused: not a UID, or not in the archive.
         """
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")
+        if not self.root.is_dir():
+            raise NotInArchive("no such archive folder", self.root, "check the path of the archive")
         files = sorted((self.root / study / series).glob("*.dcm"))
         if not files:
             raise NotInArchive("no such series", series, "check the study and series UIDs")
