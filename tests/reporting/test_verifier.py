@@ -55,6 +55,10 @@ def box_outside(sr):
     region.GraphicData = [value + 40 for value in region.GraphicData]
 
 
+def region_without_extent(sr):
+    first(sr, "111030", "SCOORD").GraphicData = [3, 2, 3, 2, 3, 2, 3, 2, 3, 2]
+
+
 def negative_coordinates(sr):
     first(sr, "111030", "SCOORD").GraphicData = [-3, 2, 5, 2, 5, 9, -3, 9, -3, 2]
 
@@ -166,7 +170,7 @@ MUTANTS = (
     wrong_study, wrong_patient, code_with_other_meaning, own_predecessor, no_template, endless_text,
     control_characters, negative_area, impossible_certainty, bad_unit, no_value, no_evidence, image_not_in_evidence,
     verified_by_nobody, selected_from_nothing, wrong_relation, other_character_set, impossible_uid,
-    segment_that_is_not_there, other_tracking_uid,
+    segment_that_is_not_there, other_tracking_uid, region_without_extent,
 )  # fmt: skip
 
 
@@ -220,6 +224,76 @@ def test_a_broken_segmentation_is_named(good, mutate, tmp_path):
     mutate(broken)
     broken.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
     assert verify_files([tmp_path / "broken.dcm"], [folder / "source"])
+
+
+def shifted(seg):
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        x, y, z = groups.PlanePositionSequence[0].ImagePositionPatient
+        groups.PlanePositionSequence[0].ImagePositionPatient = [x + 10, y, z]
+
+
+def sources_swapped(seg):
+    first, last = seg.PerFrameFunctionalGroupsSequence[0], seg.PerFrameFunctionalGroupsSequence[-1]
+    here, there = first.DerivationImageSequence, last.DerivationImageSequence
+    first.DerivationImageSequence, last.DerivationImageSequence = there, here
+
+
+def turned(seg):
+    plane = seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    plane.ImageOrientationPatient = [0, 1, 0, 1, 0, 0]
+
+
+def spacing_swapped(seg):
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.PixelSpacing = list(reversed(measures.PixelSpacing))
+
+
+def another_source_class(seg):
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def another_patient(seg):
+    seg.PatientName = "Somebody^Else"
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [shifted, sources_swapped, turned, spacing_swapped, another_source_class, another_patient],
+    ids=lambda mutate: mutate.__name__,
+)
+@pytest.mark.parametrize("study", ["ct axial", "enhanced mr"])
+def test_a_segmentation_that_lies_elsewhere_is_named(study, mutate, tmp_path):
+    datasets, sample, read = CASES[study]()
+    dicom_phantoms.write(datasets, tmp_path / "source")
+    seg = build_seg(read, sample)
+    seg.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    assert verify_files([tmp_path / "seg.dcm"], [tmp_path / "source"]) == []
+    mutate(seg)
+    seg.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
+    defects = verify_files([tmp_path / "broken.dcm"], [tmp_path / "source"])
+    assert defects
+    assert not any("Somebody" in str(defect) or "incomplete" in str(defect) for defect in defects)
+
+
+def test_a_segment_that_marks_nothing_is_named_where_the_report_names_it(good, tmp_path):
+    folder, seg, _ = good
+    broken = copy.deepcopy(seg)
+    broken.PixelData = bytes(len(seg.PixelData))
+    broken.save_as(tmp_path / "empty.dcm", enforce_file_format=True)
+    (defect,) = verify_files([tmp_path / "empty.dcm", folder / "sr.dcm"])
+    assert "marks no pixel" in defect.what
+
+
+def test_objects_that_share_a_uid_are_named(good, tmp_path):
+    folder, _, sr = good
+    broken = copy.deepcopy(sr)
+    seg = pydicom.dcmread(folder / "seg.dcm")
+    broken.SOPInstanceUID, broken.SeriesInstanceUID = seg.SOPInstanceUID, seg.SeriesInstanceUID
+    broken.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
+    what = [defect.what for defect in verify_files([folder / "seg.dcm", tmp_path / "broken.dcm"])]
+    assert "another file has the same SOP Instance UID" in what
+    assert "a series of another modality has the same UID" in what
 
 
 def test_good_objects_pass_alone_and_with_their_sources(good):

@@ -80,7 +80,20 @@ def verify_datasets(datasets: Iterable[tuple[Path, Dataset]], sources: dict[str,
     """
     named = list(datasets)
     segmentations = {str(d.get("SOPInstanceUID", "")): d for _, d in named if d.get("SOPClassUID") in SEGMENTATIONS}
-    return [Defect(path, *words) for path, d in named for words in _defects(d, sources, segmentations)]
+    found = [Defect(path, *words) for path, d in named for words in _defects(d, sources, segmentations)]
+    return found + list(_shared_uids(named))
+
+
+def _shared_uids(named: list[tuple[Path, Dataset]]) -> Iterator[Defect]:
+    """Two objects under one SOP Instance UID, or a report and a segmentation in one series."""
+    instances: dict[str, Path] = {}
+    series: dict[str, str] = {}
+    for path, dataset in named:
+        if instances.setdefault(str(dataset.get("SOPInstanceUID", "")), path) != path:
+            yield Defect(path, "another file has the same SOP Instance UID", "give every object a UID of its own.")
+        modality = str(dataset.get("Modality", ""))
+        if series.setdefault(str(dataset.get("SeriesInstanceUID", "")), modality) != modality:
+            yield Defect(path, "a series of another modality has the same UID", "give every series its own UID.")
 
 
 def _defects(
@@ -119,6 +132,11 @@ def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[t
     patients = {str(source.get("PatientID", "") or "") for source in sources.values()}
     if str(dataset.get("PatientID", "") or "") not in patients:
         yield "PatientID is not that of the source images", "copy the patient module of the source."
+    for keyword in ("PatientName", "PatientBirthDate", "PatientSex"):  # empty on either side says nothing
+        theirs = {str(source.get(keyword) or "").rstrip("^= ") for source in sources.values()}
+        ours = str(dataset.get(keyword) or "").rstrip("^= ")
+        if ours and ours not in theirs and "" not in theirs:
+            yield f"{keyword} is not that of the source images", "copy the patient module of the source."
 
 
 def _read(path: Path, defects: list[Defect]) -> Dataset | None:

@@ -11,7 +11,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wetread.reporting.verify_codes import code_defects, is_unit
-from wetread.reporting.verify_segmentation import segment_of_frames
+from wetread.reporting.verify_segmentation import segment_of_frames, unmarked_segments
 from wetread.uids import is_uid
 
 if TYPE_CHECKING:
@@ -177,6 +177,8 @@ def _region_defects(item: Dataset, sources: dict[str, Dataset]) -> Iterator[Word
         return
     if closed and (len(points) < 4 or points[0] != points[-1]):
         yield "an Image Region is an open polyline", "repeat the first point at the end."
+    if closed and len(set(points)) == 1:
+        yield "an Image Region is a single point", "draw what it encloses."
     images = [child for child in item.get("ContentSequence", []) if child.get("RelationshipType") == "SELECTED FROM"]
     if not images:
         yield f"{_words(item)} is selected from no image", "add SELECTED FROM with the image."
@@ -231,6 +233,8 @@ def _segment_defects(tree: list[tuple[Dataset, Dataset]], segmentations: dict[st
             segments = {int(s.SegmentNumber): s for s in seg.SegmentSequence}
             if int(number) not in segments or int(number) not in segment_of_frames(seg):
                 yield f"the report names segment {number}, which the segmentation does not have", "write both again."
+            elif int(number) in unmarked_segments(seg):
+                yield f"the report names segment {number}, which marks no pixel", "leave it out, or write both again."
             elif not _same_tracking(group, segments[int(number)]):
                 yield f"segment {number} is tracked under another UID than its group", "a finding has one tracking UID."
 

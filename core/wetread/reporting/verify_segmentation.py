@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wetread.reporting.verify_codes import code_defects
+from wetread.reporting.verify_places import place_defects
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,6 +21,7 @@ def segmentation_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[
     yield from _segment_defects(seg)
     yield from _frame_defects(seg)
     yield from _source_defects(seg, sources)
+    yield from place_defects(seg, sources)
 
 
 def _segment_defects(seg: Dataset) -> Iterator[Words]:
@@ -64,6 +66,18 @@ def segment_of_frames(seg: Dataset) -> list[int]:
         for item in groups.get("SegmentIdentificationSequence", []):
             found.append(int(item.ReferencedSegmentNumber))
     return found
+
+
+def unmarked_segments(seg: Dataset) -> set[int]:
+    """Numbers of the segments that have frames and no pixel in them; looked for in native BINARY pixels only."""
+    if seg.SegmentationType != "BINARY" or seg.file_meta.TransferSyntaxUID.is_compressed:
+        return set()
+    numbers = segment_of_frames(seg)
+    frames, bits = int(seg.NumberOfFrames), int(seg.Rows) * int(seg.Columns)
+    numbers = numbers * frames if len(numbers) == 1 else numbers
+    # Frames need not start at a byte: a bit of a neighbour may count, which can only let a defect through.
+    marked = {n for i, n in enumerate(numbers) if any(seg.PixelData[i * bits // 8 : ((i + 1) * bits + 7) // 8])}
+    return set(numbers) - marked
 
 
 def _source_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[Words]:
