@@ -51,7 +51,7 @@ class WetreadApp(MONAILabelApp):
             studies=studies,
             conf=conf,
             name="Wetread",
-            description="Preliminary reads, grounded in pixels; for a person to accept, correct or reject",
+            description="Preliminary reads, grounded in pixels; not verified by a person",
             version=wetread.__version__,
         )
 

@@ -15,6 +15,9 @@ from starlette.datastructures import Headers
 from starlette.responses import JSONResponse
 from starlette.routing import BaseRoute, Match, NoMatchFound
 
+from wetread.service.dicomweb import DICOMWEB
+from wetread.service.reads import PREFIX
+
 if TYPE_CHECKING:
     from collections.abc import Collection
 
@@ -22,7 +25,7 @@ if TYPE_CHECKING:
     from starlette.datastructures import URLPath
     from starlette.types import Receive, Scope, Send
 
-PREFIXES = ("/wetread/v1/", "/dicom-web/")
+PREFIXES = (f"{PREFIX}/", f"{DICOMWEB}/")
 
 
 class Passage(BaseRoute):

@@ -10,7 +10,7 @@ from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from pydicom import dcmread
+from pydicom import Dataset, dcmread
 from pydicom.encaps import get_frame
 from pydicom.pixels import apply_color_lut, apply_modality_lut, apply_voi_lut, pixel_array
 from pydicom.pixels.utils import get_expected_length, pack_bits
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
-    from pydicom import Dataset
 
 _MAXIMUM_FRAME_BYTES = 256 * 1024 * 1024
 _NATIVE = UID(ExplicitVRLittleEndian)
@@ -183,9 +182,7 @@ class InstanceFrames:
         groups = list(self.dataset.get("SharedFunctionalGroupsSequence") or [])
         per_frame = self.dataset.get("PerFrameFunctionalGroupsSequence") or []
         groups += per_frame[index : index + 1]
-        from pydicom import Dataset as NewDataset
-
-        description = NewDataset()
+        description = Dataset()
         description.update(self.dataset)
         for group in groups:
             for keyword in ("PixelValueTransformationSequence", "FrameVOILUTSequence"):
