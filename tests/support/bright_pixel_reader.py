@@ -31,6 +31,7 @@ INFO = ModelInfo(
     training_data=(),
     training={},
     metrics={},
+    field_mm={},
     head={},
     weights_sha256="0" * 64,
     folder=Path("."),
