@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import warnings
 from io import BytesIO
 from pathlib import Path
@@ -175,6 +176,20 @@ def test_files_that_are_not_dicom_are_passed_over_in_a_folder(tmp_path) -> None:
     (tmp_path / "README").write_text("about this series")
     (tmp_path / "report.json").write_text("{}")
     assert len(open_series(tmp_path)) == 3
+
+
+def test_a_folder_that_cannot_be_listed_is_not_passed_over(tmp_path, monkeypatch) -> None:
+    write(ct_series(6)[:3], tmp_path / "here")
+    write(ct_series(6)[3:], tmp_path / "there")
+    list_folder = os.scandir
+
+    def closed(path: str) -> object:  # rights do not bind the user that tests may run as
+        if str(path).endswith("there"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return list_folder(path)
+
+    monkeypatch.setattr(os, "scandir", closed)
+    assert refusal(tmp_path).startswith("folder cannot be read: permission denied")
 
 
 def test_a_list_of_files_is_a_series(tmp_path) -> None:

@@ -55,6 +55,10 @@ def box_outside(sr):
     region.GraphicData = [value + 40 for value in region.GraphicData]
 
 
+def finding_without_code(sr):
+    first(sr, "121071").ConceptCodeSequence = []
+
+
 def region_without_extent(sr):
     first(sr, "111030", "SCOORD").GraphicData = [3, 2, 3, 2, 3, 2, 3, 2, 3, 2]
 
@@ -170,7 +174,7 @@ MUTANTS = (
     wrong_study, wrong_patient, code_with_other_meaning, own_predecessor, no_template, endless_text,
     control_characters, negative_area, impossible_certainty, bad_unit, no_value, no_evidence, image_not_in_evidence,
     verified_by_nobody, selected_from_nothing, wrong_relation, other_character_set, impossible_uid,
-    segment_that_is_not_there, other_tracking_uid, region_without_extent,
+    segment_that_is_not_there, other_tracking_uid, region_without_extent, finding_without_code,
 )  # fmt: skip
 
 

@@ -9,6 +9,7 @@ No message carries anything of the patient: only paths that the caller gave, UID
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -89,7 +90,7 @@ def file_of(dataset: Dataset, otherwise: object) -> object:
 
 
 def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]:
-    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.startswith("."))
+    files = _files_below(folder)
     if not files:
         raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
     foreign = [p for p in files if is_foreign(p)]
@@ -109,6 +110,21 @@ def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]
     if foreign:
         raise RefusedInput(f"{len(foreign)} pictures and no DICOM series", folder, "give one of the pictures.")
     raise RefusedInput("no DICOM file in the folder", folder, "give a folder that holds the files of one series.")
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Every file of a folder and the folders in it, sorted, without hidden ones.
+
+    Raises:
+        RefusedInput: a folder that cannot be listed; passing it over would lose slices without a word.
+    """
+
+    def refuse(error: OSError) -> None:
+        reason = (error.strerror or type(error).__name__).lower()
+        raise RefusedInput(f"folder cannot be read: {reason}", error.filename, "check who may read it.") from None
+
+    found = (Path(parent, name) for parent, _, names in os.walk(folder, onerror=refuse) for name in names)
+    return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
 def _open_file(path: Path, modality: Modality | str | None) -> list[Dataset]:

@@ -210,7 +210,7 @@ def _place_defects(
 def _group_defects(group: Dataset, needs_algorithm: bool) -> Iterator[Words]:
     if not _has(group, "112040"):
         yield "a measurement group has no tracking UID", "give every finding its Tracking Unique Identifier."
-    if not _has(group, "121071"):
+    if not any(_name(c) == "121071" and c.get("ConceptCodeSequence") for c in group.get("ContentSequence", [])):
         yield "a measurement group names no finding", "code what was measured (121071, DCM, Finding)."
     if needs_algorithm and not (_has(group, "111001") and _has(group, "111003")):
         yield "a measurement by a device names no algorithm", "give algorithm name and version (TID 4019)."
