@@ -134,8 +134,9 @@ def test_the_service_answers_while_a_read_runs_and_cancels_it(
     assert len(archive.search_series(filters={"Modality": "SR"})) == 1
 
 
-def test_a_result_that_is_not_there_is_a_409_with_the_reason(api: str) -> None:
+def test_a_result_that_is_not_there_is_a_409_with_the_reason(api: str, archive: FolderArchive) -> None:
     image = ct_series()[0]
+    archive.root.mkdir()
     job = submit(api, image)
     assert list(events(api, job["uid"]))[-1][2]["state"] == "CANCELED"
     response = requests.get(f"{api}/reads/{job['uid']}/result", timeout=10)
