@@ -49,8 +49,9 @@ def test_a_study_gives_four_valid_files(kind: str, tmp_path: Path) -> None:
     assert main(["verify", str(seg), str(sr), "--source", str(tmp_path / "study")]) == 0
     assert highdicom.seg.segread(seg).number_of_segments >= 1
     document = json.loads((out / "read.json").read_text())
-    assert document["reasoning"]
-    assert (document["abstention"] is None) == (kind not in ("dx", "us"))
+    assert document["reasoning"] or document["abstention"]
+    if kind in ("dx", "us"):
+        assert "not trained" in document["abstention"]
     assert Image.open(out / "overlay.png").size[0] > 0
 
 

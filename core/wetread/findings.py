@@ -219,7 +219,8 @@ class Read:
     Args:
         uid: DICOM UID of the read; the UIDs of the SR and SEG derive from it.
         question: what was asked, in words.
-        reasoning: the text the model wrote between ``<think>`` and ``</think>``.
+        reasoning: the text the model wrote between ``<think>`` and ``</think>``; empty where its answer was set
+            aside because the model does not cover the image.
         findings: what was found, in the model's order.
         diagnoses: the labels the model boxed as its answer.
         abstention: the reason, in words, why the model gives no findings; None where it read.

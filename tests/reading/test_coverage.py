@@ -10,7 +10,7 @@ import pytest
 from wetread.geometry import PlaneGeometry
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.checkpoint import SHIPPED, ModelInfo, read_info
-from wetread.reading.coverage import field_mm, modality_gap, size_gap
+from wetread.reading.coverage import field_mm, is_learned_size, modality_gap, size_gap
 from wetread.terminology import Modality, find_target
 
 pytestmark = pytest.mark.skipif(not (SHIPPED / "wetread-mini").is_dir(), reason="wetread-mini is not in the package")
@@ -39,14 +39,16 @@ def test_the_longer_side_counts() -> None:
 def test_targets_are_answered_for_on_images_of_the_learned_size(
     info: ModelInfo, spacing: float | None, covered: bool
 ) -> None:
-    gap = size_gap(info, LIVER, sample(spacing))
-    assert (gap is None) == covered
-    if gap:
-        assert f"{100 * spacing:.0f} mm across" in gap
+    assert is_learned_size(info, LIVER, sample(spacing)) == covered
+
+
+def test_the_gap_is_said_with_both_sizes(info: ModelInfo) -> None:
+    said = size_gap(info, [LIVER], sample(0.66))
+    assert said == "wetread-mini learned liver on images 150 to 520 mm across, and this one is 66 mm across"
 
 
 def test_a_target_without_learned_sizes_is_not_judged_by_size(info: ModelInfo) -> None:
-    assert size_gap(info, find_target("spleen"), sample(0.1)) is None
+    assert is_learned_size(info, find_target("spleen"), sample(0.1))
 
 
 def test_a_modality_that_was_not_learned_is_said(info: ModelInfo) -> None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wetread.imaging.sample import Sample
     from wetread.model.checkpoint import ModelInfo
     from wetread.terminology import Target
@@ -22,14 +24,20 @@ def modality_gap(info: ModelInfo, sample: Sample) -> str | None:
     return f"{info.name} was not trained on {sample.modality.value}; its answer was set aside."
 
 
-def size_gap(info: ModelInfo, target: Target, sample: Sample) -> str | None:
-    """Why a target cannot be answered for on images of this size, in words; None where it can."""
-    known = info.field_mm.get(target.label)
-    across = field_mm(sample)
-    if known is None or across is None or known[0] <= across <= known[1]:
-        return None
-    return (f"{target.label}: the image is {across:.0f} mm across, and {info.name} learned it on images "
-            f"{known[0]:.0f} to {known[1]:.0f} mm across; it was left out")  # fmt: skip
+def is_learned_size(info: ModelInfo, target: Target, sample: Sample) -> bool:
+    """True where the target was learned on images of this size, or either size is not known."""
+    known, across = info.field_mm.get(target.label), field_mm(sample)
+    return known is None or across is None or known[0] <= across <= known[1]
+
+
+def size_gap(info: ModelInfo, targets: Sequence[Target], sample: Sample) -> str:
+    """Why targets cannot be answered for on an image of this size, in one sentence without a full stop."""
+    sizes: dict[tuple[float, float], list[str]] = {}
+    for target in targets:
+        sizes.setdefault(info.field_mm[target.label], []).append(target.label)
+    learned = "; ".join(f"{', '.join(labels)} on images {least:.0f} to {most:.0f} mm across"
+                        for (least, most), labels in sizes.items())  # fmt: skip
+    return f"{info.name} learned {learned}, and this one is {field_mm(sample):.0f} mm across"
 
 
 def field_mm(sample: Sample) -> float | None:

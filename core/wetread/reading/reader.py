@@ -20,7 +20,7 @@ from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, user_text
-from wetread.reading.coverage import modality_gap, size_gap
+from wetread.reading.coverage import is_learned_size, modality_gap, size_gap
 from wetread.reading.planes import fitted, ground_planes
 from wetread.regions.description import component_boxes, measure, sentence
 from wetread.terminology import find_target
@@ -110,32 +110,27 @@ class Reader:
         remarks = list(answer.defects)
         if not written.finished:
             remarks.append("the answer ran into its length limit")
-        abstention = answer.reasoning if answer.abstained else None
-        abstention = abstention or modality_gap(self.info, sample)
         findings: tuple[Finding, ...] = ()
-        if abstention is None:
-            named, gaps, more = self._named(answer, sample)
+        reasoning, abstention = answer.reasoning, answer.reasoning if answer.abstained else None
+        if not answer.abstained:
+            findings, abstention, more = self._interpret(sample, written, answer, tell, cancel)
             remarks += more
-            if gaps and not named:
-                abstention = "; ".join(gaps) + "."
-            else:
-                remarks += gaps
-                findings, more = self._findings(sample, written, named, tell, cancel)
-                remarks += more
+            # Words about what the model cannot answer for belong in no report; `answer` keeps them.
+            reasoning = "" if abstention else reasoning
         if len(sample.planes) > 1:
             remarks.append(f"the words are about plane {plane + 1} of {len(sample.planes)}")
         else:
             remarks += [f"{f.label}: measured on its mask, the words should be: {f.description}"
-                        for f in findings if f.description not in answer.reasoning]  # fmt: skip
+                        for f in findings if f.description not in reasoning]  # fmt: skip
         tell(ReadEvent("done", 1.0))
         created = datetime.now(UTC)
         uid = self._uid(sample, asked, created)
         return Read(
             uid=uid,
             question=asked,
-            reasoning=answer.reasoning,
+            reasoning=reasoning,
             findings=tuple(replace(f, tracking_uid=_uid(uid, str(i))) for i, f in enumerate(findings)),
-            diagnoses=tuple(dict.fromkeys(f.label for f in findings)) if abstention is None else (),
+            diagnoses=tuple(dict.fromkeys(f.label for f in findings)),
             abstention=abstention,
             answer=written.text,
             provenance=Provenance(
@@ -169,21 +164,36 @@ class Reader:
                 break
         return written, answer, plane
 
-    def _named(self, answer: Answer, sample: Sample) -> tuple[list[Named], list[str], list[str]]:
-        """The objects that can be coded and answered for (the first of equal labels), size gaps, and other remarks."""
+    def _interpret(
+        self, sample: Sample, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
+        cancel: threading.Event | None,
+    ) -> tuple[tuple[Finding, ...], str | None, list[str]]:  # fmt: skip
+        """Findings, or the reason why the answer was set aside; and what is to be said about it."""
+        uncovered = modality_gap(self.info, sample)
+        if uncovered:
+            return (), uncovered, []
+        named, gap, remarks = self._named(answer, sample)
+        if gap and not named:
+            return (), f"{gap}; its answer was set aside.", remarks
+        findings, lost = self._findings(sample, written, named, tell, cancel)
+        return findings, None, [*remarks, *([f"{gap}; they were left out"] if gap else []), *lost]
+
+    def _named(self, answer: Answer, sample: Sample) -> tuple[list[Named], str | None, list[str]]:
+        """Objects that can be coded and answered for (the first of equal labels), the size gap, other remarks."""
         named: list[Named] = []
-        gaps, remarks = [], []
+        unlearned: list[Target] = []
+        remarks = []
         for index, item in enumerate(answer.objects):
             target = find_target(item.label)
             if target is None:
                 remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
             elif sample.modality not in target.modalities:
                 remarks.append(f"{target.label} does not appear on {sample.modality.value}; it was left out")
-            elif gap := size_gap(self.info, target, sample):
-                gaps.append(gap)
+            elif not is_learned_size(self.info, target, sample):
+                unlearned.append(target)
             elif target not in [t for _, t, _ in named]:
                 named.append((index, target, item.box))
-        return named, gaps, remarks
+        return named, size_gap(self.info, unlearned, sample) if unlearned else None, remarks
 
     def _findings(
         self, sample: Sample, written: Written, named: list[Named], tell: Callable[[ReadEvent], None],
