@@ -25,10 +25,10 @@ import wetread
 from lib.admission import ForbiddenImage, admit
 from lib.passage import Passage, keep_running
 from lib.read_task import ReadTask
-from lib.shared_reader import SharedReader
 from wetread.archive import checked_uid, open_archive
 from wetread.archive.protocol import NotInArchive
 from wetread.errors import ArchiveRefused, RefusedInput
+from wetread.reading import Reader
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class WetreadApp(MONAILabelApp):
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        self.reader = SharedReader(conf.get("model", wetread.DEFAULT_MODEL))
+        self.reader = Reader(conf.get("model", wetread.DEFAULT_MODEL))
         super().__init__(
             app_dir=app_dir,
             studies=studies,

@@ -13,6 +13,8 @@ import uuid
 LONGEST = 64
 WRAPPED_FILES = uuid.UUID("6f0f0a0e-6a55-5c0b-9d3c-9a1f6d0c7e21")
 OBJECTS_OF_READS = uuid.UUID("5d0c5f0e-3a4c-5d0b-9a55-8a3e1a7a6d10")
+DEVICES = uuid.UUID("6b1f0c52-8d5e-5c0e-9a53-5d6c7b1f9e10")
+READS = uuid.UUID("0d6c6c0e-3f0b-5f2c-8a9d-7a6f1f5b9f42")
 
 _STRICT = re.compile(r"(0|[1-9][0-9]*)(\.(0|[1-9][0-9]*))+")
 _TOLERATED = re.compile(r"[0-9]+(\.[0-9]+)*")

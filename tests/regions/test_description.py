@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from wetread.regions.description import component_boxes, count_words, measure, sentence
+from wetread.regions.description import component_boxes, count_words, measure, sentence, without_specks
 
 
 def disc(row: float, column: float, radius: float, side: int = 120) -> np.ndarray:
@@ -60,10 +60,12 @@ def test_separate_discs_are_counted_and_boxed(count: int) -> None:
     assert component_boxes(mask)[0].corners == (11.0, 11.0, 30.0, 30.0)
 
 
-def test_specks_are_no_instances() -> None:
-    mask = disc(60, 60, 9)
+def test_specks_are_taken_away_and_the_rest_stays() -> None:
+    clean = disc(60, 60, 9)
+    mask = clean.copy()
     mask[0, 0] = True
-    assert len(component_boxes(mask, least_pixels=2)) == 1
+    assert np.array_equal(without_specks(mask, 2), clean)
+    assert np.array_equal(without_specks(mask, 1), mask)
 
 
 def test_an_empty_mask_has_no_words() -> None:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-import uuid
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wetread import uids
 from wetread.errors import ModelUnavailable
 from wetread.findings import BoxFrame
 from wetread.terminology import Modality
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 MODEL_FILE = "wetread.json"
 GROUNDING_FILE = "grounding.safetensors"
 SHIPPED = Path(__file__).parent / "weights"
-_NAMESPACE = uuid.UUID("6b1f0c52-8d5e-5c0e-9a53-5d6c7b1f9e10")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +70,7 @@ class ModelInfo:
     @property
     def device_uid(self) -> str:
         """DICOM UID of this device: changes whenever a weight changes."""
-        return f"2.25.{uuid.uuid5(_NAMESPACE, self.weights_sha256).int}"
+        return uids.derived(uids.DEVICES, self.weights_sha256)
 
 
 def locate(model: str | Path) -> Path:

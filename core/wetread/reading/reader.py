@@ -8,13 +8,13 @@ should the network answer all the same, its findings are set aside and the read 
 
 from __future__ import annotations
 
+import threading
 import time
-import uuid
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from wetread import __version__
+from wetread import DEFAULT_MODEL, __version__, uids
 from wetread.findings import Box, BoxFrame, Finding, Mask, Provenance, Read
 from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
@@ -22,11 +22,10 @@ from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, user_text
 from wetread.reading.coverage import is_learned_size, modality_gap, size_gap
 from wetread.reading.planes import fitted, ground_planes
-from wetread.regions.description import component_boxes, measure, sentence
+from wetread.regions.description import component_boxes, measure, sentence, without_specks
 from wetread.terminology import find_target
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable
     from pathlib import Path
 
@@ -35,11 +34,10 @@ if TYPE_CHECKING:
     from wetread.terminology import Target
 
 CANDIDATE_PLANES = 5
-LEAST_INSTANCE, LEAST_REGION = 2e-4, 1e-3
-"""Least share of the picture that one object, or a whole region on its key plane, must have to be reported."""
+LEAST_SPECK, LEAST_CELLS, LEAST_REGION = 5e-5, 2e-4, 1e-3
+"""Least share of the picture: of one object of a countable target, of all its objects, of another target's region."""
 Named = tuple[int, "Target", "Box | None"]
 """Index of an object's `<seg>`, its target, and the box in the text."""
-_NAMESPACE = uuid.UUID("0d6c6c0e-3f0b-5f2c-8a9d-7a6f1f5b9f42")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,17 +57,18 @@ class ReadEvent:
 
 
 class Reader:
-    """Reads Samples with one model. Weights load at the first read; one read at a time for each Reader.
+    """Reads Samples with one model. Weights load at the first read; callers of several threads wait for each other.
 
     Args:
         model: a shipped model's name or a model folder.
         seed: kept in the provenance; decoding is greedy, so equal input gives an equal read.
     """
 
-    def __init__(self, model: str | Path = "wetread-mini", seed: int = 0) -> None:
+    def __init__(self, model: str | Path = DEFAULT_MODEL, seed: int = 0) -> None:
         self.info: ModelInfo = read_info(model)
         self.seed = seed
         self._engine: InProcessEngine | None = None
+        self._one_at_a_time = threading.Lock()
 
     @property
     def engine(self) -> InProcessEngine:
@@ -100,9 +99,13 @@ class Reader:
             ReadCancelled: `cancel` was set.
             ModelUnavailable: the weights do not load.
         """
-        tell = on_event or (lambda event: None)
+        with self._one_at_a_time:
+            return self._read(sample, (question or "").strip() or FIND_ALL, on_event or _nothing, cancel)
+
+    def _read(
+        self, sample: Sample, asked: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
+    ) -> Read:
         began = time.monotonic()
-        asked = (question or "").strip() or FIND_ALL
         if not self.engine.is_loaded:
             tell(ReadEvent("loading", 0.0))
         self.engine.load()
@@ -125,11 +128,12 @@ class Reader:
         tell(ReadEvent("done", 1.0))
         created = datetime.now(UTC)
         uid = self._uid(sample, asked, created)
+        tracked = (uids.derived(uids.READS, f"{uid}|{number}") for number in range(len(findings)))
         return Read(
             uid=uid,
             question=asked,
             reasoning=reasoning,
-            findings=tuple(replace(f, tracking_uid=_uid(uid, str(i))) for i, f in enumerate(findings)),
+            findings=tuple(replace(f, tracking_uid=t) for f, t in zip(findings, tracked, strict=True)),
             diagnoses=tuple(dict.fromkeys(f.label for f in findings)),
             abstention=abstention,
             answer=written.text,
@@ -214,8 +218,12 @@ class Reader:
             if index >= count:
                 remarks.append(f"{target.label}: no mask, the answer did not mark it")
                 continue
-            mask = Mask(sample.shape, grounded[index].planes)
-            least = LEAST_INSTANCE if target.countable else LEAST_REGION
+            planes = grounded[index].planes
+            if target.countable:
+                speck = max(int(LEAST_SPECK * sample.shape[1] * sample.shape[2]), 4)
+                planes = {plane: without_specks(marked, speck) for plane, marked in planes.items()}
+            mask = Mask(sample.shape, planes)
+            least = LEAST_CELLS if target.countable else LEAST_REGION
             if mask.is_empty or mask.planes[mask.key_plane].mean() < least:
                 remarks.append(f"{target.label} was named, but hardly a pixel could be tied to it; it was left out")
                 continue
@@ -226,7 +234,12 @@ class Reader:
     def _uid(self, sample: Sample, question: str, created: datetime) -> str:
         """A new UID for every read: device, pixels, question and moment."""
         sources = ",".join(f"{p.source.sop_instance_uid}#{p.source.frame_number}" for p in sample.planes)
-        return _uid(self.info.device_uid, sources, question, str(self.seed), created.isoformat())
+        parts = (self.info.device_uid, sources, question, str(self.seed), created.isoformat())
+        return uids.derived(uids.READS, "|".join(parts))
+
+
+def _nothing(event: ReadEvent) -> None:
+    """For callers who do not listen."""
 
 
 def _writing(tell: Callable[[ReadEvent], None], tried: float) -> Callable[[str], None]:
@@ -244,10 +257,8 @@ def candidate_planes(count: int) -> list[int]:
 
 def _finding(sample: Sample, target: Target, mask: Mask, presence: float, text_box: Box | None) -> Finding:
     plane = mask.key_plane
-    _, rows, columns = sample.shape
     marked = mask.planes[plane]
     description = sentence(target.label, measure(marked, sample.planes[plane].picture()), target.countable)
-    least = max(int(LEAST_INSTANCE * rows * columns), 4)
     return Finding(
         target=target,
         tracking_uid="",
@@ -255,7 +266,7 @@ def _finding(sample: Sample, target: Target, mask: Mask, presence: float, text_b
         plane=plane,
         box=mask.box(plane),
         mask=mask,
-        instances=component_boxes(marked, least) if target.countable else (),
+        instances=component_boxes(marked) if target.countable else (),
         text_box=text_box,
         description=description,
     )
@@ -265,7 +276,3 @@ def _in_image(box: Box | None, resize: Resize) -> Box | None:
     if box is None:
         return None
     return clip_to_image(resize.convert(box, BoxFrame.IMAGE), *resize.image)
-
-
-def _uid(*parts: str) -> str:
-    return f"2.25.{uuid.uuid5(_NAMESPACE, '|'.join(parts)).int}"

@@ -52,21 +52,25 @@ def components(mask: NDArray[np.bool_]) -> tuple[NDArray[np.intp], int]:
     return labels, int(count)
 
 
-def component_boxes(mask: NDArray[np.bool_], least_pixels: int = 1) -> tuple[Box, ...]:
-    """One tight IMAGE box for each 8-connected component of at least `least_pixels`, top to bottom."""
+def without_specks(mask: NDArray[np.bool_], least_pixels: int) -> NDArray[np.bool_]:
+    """The mask without 8-connected components of fewer pixels than `least_pixels`."""
+    labels, count = components(mask)
+    large = np.bincount(labels.ravel(), minlength=count + 1) >= least_pixels
+    large[0] = False
+    return large[labels]
+
+
+def component_boxes(mask: NDArray[np.bool_]) -> tuple[Box, ...]:
+    """One tight IMAGE box for each 8-connected component, top to bottom."""
     from scipy import ndimage
 
     from wetread.findings import Box, BoxFrame
 
-    labels, count = components(mask)
-    sizes = np.bincount(labels.ravel(), minlength=count + 1)
-    boxes = []
-    for index, place in enumerate(ndimage.find_objects(labels), start=1):
-        if place is not None and sizes[index] >= least_pixels:
-            rows, columns = place
-            boxes.append(Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop),
-                             BoxFrame.IMAGE))  # fmt: skip
-    return tuple(boxes)
+    labels, _ = components(mask)
+    return tuple(
+        Box(float(columns.start), float(rows.start), float(columns.stop), float(rows.stop), BoxFrame.IMAGE)
+        for rows, columns in ndimage.find_objects(labels)
+    )
 
 
 def measure(mask: NDArray[np.bool_], picture: NDArray[np.uint8]) -> RegionAttributes:
