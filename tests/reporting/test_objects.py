@@ -1,6 +1,7 @@
 """SEG and SR of every kind of source: accepted by the public validators, read back as they were meant."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -9,7 +10,7 @@ import numpy as np
 import pydicom
 import pytest
 import SimpleITK
-from pydicom import Dataset
+from pydicom import Dataset, dcmwrite
 
 import dicom_phantoms
 import validators
@@ -127,6 +128,18 @@ def test_dcmqi_finds_the_same_pixels_on_tilted_slices(written, tmp_path):
     array = SimpleITK.GetArrayFromImage(SimpleITK.ReadImage(str(path))) > 0
     marked = list(finding.mask.planes)
     np.testing.assert_array_equal(array, finding.mask.dense()[marked[0] : marked[-1] + 1])
+
+
+@pytest.mark.pixelmed
+def test_pixelmed_takes_a_volume_with_a_single_finding(tmp_path):
+    """With box and mask groups alone it reports two Errors; the outline of the key plane keeps them away."""
+    _, sample, read = CASES["mr"]()
+    alone = replace(read, findings=read.findings[:1])
+    path = tmp_path / "sr.dcm"
+    dcmwrite(path, build_sr(alone, sample, build_seg(alone, sample)), enforce_file_format=True)
+    errors, complete = validators.pixelmed(path)
+    assert errors == []
+    assert complete
 
 
 @pytest.mark.pixelmed

@@ -75,12 +75,21 @@ def test_the_weights_hash_is_the_first_algorithm_parameter():
         assert "seed=7" in parameters
 
 
-def test_masks_of_flat_pictures_are_outlined_and_those_of_volumes_are_not():
+def test_masks_are_outlined_those_of_volumes_on_their_key_plane_only():
     def outlines(sr):
         return [g for g in groups(sr) if g.ContentSequence[0].TextValue.endswith("outline")]
 
     assert len(outlines(report("microscopy"))) == 2
-    assert outlines(report("ct axial")) == []
+    (volume,) = outlines(report("ct axial"))
+    _, sample, read = CASES["ct axial"]()
+    key = sample.planes[read.findings[0].mask.key_plane].source.sop_instance_uid
+    drawn_on = [
+        item.ContentSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID
+        for item in volume.ContentSequence
+        if item.ValueType == "SCOORD"
+    ]
+    assert drawn_on
+    assert set(drawn_on) == {key}
 
 
 def test_a_countable_finding_says_how_many():

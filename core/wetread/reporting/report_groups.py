@@ -2,8 +2,8 @@
 
 A box is a group (TID 1501 in PS3.16, with the area inferred from a POLYLINE) under the tracking identifier text by
 which OHIF makes an editable rectangle; the same rectangle as an Image Region with its geometric purpose is what 3D
-Slicer draws. A mask is a reference to its segment with volume or area; on 2-D pictures, where viewers cannot overlay a
-Segmentation, its outline is drawn too. Both groups of one finding carry the finding's tracking UID.
+Slicer draws. A mask is a reference to its segment with volume or area, and its outline on its own, because viewers
+cannot overlay the Segmentation of a 2-D picture. All groups of one finding carry the finding's tracking UID.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydicom.sequence import Sequence
 
+from wetread.findings import Mask
 from wetread.geometry import clip_to_image
 from wetread.imaging.sample import SampleKind
 from wetread.reporting import content_items as items
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from pydicom import Dataset
 
-    from wetread.findings import Box, Finding, Mask, Provenance
+    from wetread.findings import Box, Finding, Provenance
     from wetread.imaging.sample import Sample
 
 EDITABLE_RECTANGLE = "Cornerstone3DTools@^0.1.0:RectangleROI"
@@ -61,8 +62,7 @@ def finding_groups(
         groups.append(_box_group(finding, box, sample, provenance))
     if segment is not None and finding.mask is not None:
         groups.append(_mask_group(finding, finding.mask, number, segment, sample, seg, provenance))
-        if sample.kind is not SampleKind.VOLUME:
-            groups.append(_outline_group(finding, finding.mask, number, sample, provenance))
+        groups.append(_outline_group(finding, _outlined(finding.mask, sample), number, sample, provenance))
     return groups
 
 
@@ -130,6 +130,18 @@ def _outline_group(finding: Finding, mask: Mask, number: int, sample: Sample, pr
         ),
     ]
     return items.container(items.MEASUREMENT_GROUP, children, template="1410")
+
+
+def _outlined(mask: Mask, sample: Sample) -> Mask:
+    """What is outlined: of a volume the key plane alone, since viewers overlay its Segmentation.
+
+    It cannot be left out: PixelMed's validator holds the mask group of a finding that has one region group only
+    against TID 1410, and reports its missing region as an Error; with the outline there are none.
+    """
+    if sample.kind is not SampleKind.VOLUME:
+        return mask
+    key = mask.key_plane
+    return Mask(mask.shape, {key: mask.planes[key]})
 
 
 def _evidence(finding: Finding) -> list[Dataset]:
