@@ -19,7 +19,7 @@ from wetread.findings import Box, BoxFrame, Finding, Mask, Provenance, Read
 from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
-from wetread.model.prompts import FIND_ALL, user_text
+from wetread.model.prompts import FIND_ALL, asked_label, user_text
 from wetread.reading.coverage import is_learned_size, modality_gap, size_gap
 from wetread.reading.planes import fitted, ground_planes
 from wetread.regions.description import component_boxes, measure, sentence, without_specks
@@ -116,7 +116,7 @@ class Reader:
         findings: tuple[Finding, ...] = ()
         reasoning, abstention = answer.reasoning, answer.reasoning if answer.abstained else None
         if not answer.abstained:
-            findings, abstention, more = self._interpret(sample, written, answer, tell, cancel)
+            findings, abstention, more = self._interpret(sample, asked, written, answer, tell, cancel)
             remarks += more
             # Words about what the model cannot answer for belong in no report; `answer` keeps them.
             reasoning = "" if abstention else reasoning
@@ -169,26 +169,28 @@ class Reader:
         return written, answer, plane
 
     def _interpret(
-        self, sample: Sample, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
+        self, sample: Sample, question: str, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
         cancel: threading.Event | None,
     ) -> tuple[tuple[Finding, ...], str | None, list[str]]:  # fmt: skip
         """Findings, or the reason why the answer was set aside; and what is to be said about it."""
         uncovered = modality_gap(self.info, sample)
         if uncovered:
             return (), uncovered, []
-        named, gap, remarks = self._named(answer, sample)
+        named, gap, remarks = self._named(answer, sample, find_target(asked_label(question) or ""))
         if gap and not named:
             return (), f"{gap}; its answer was set aside.", remarks
         findings, lost = self._findings(sample, written, named, tell, cancel)
         return findings, None, [*remarks, *([f"{gap}; they were left out"] if gap else []), *lost]
 
-    def _named(self, answer: Answer, sample: Sample) -> tuple[list[Named], str | None, list[str]]:
+    def _named(self, answer: Answer, sample: Sample, asked: Target | None) -> tuple[list[Named], str | None, list[str]]:
         """Objects that can be coded and answered for (the first of equal labels), the size gap, other remarks."""
         named: list[Named] = []
         unlearned: list[Target] = []
         remarks = []
         for index, item in enumerate(answer.objects):
             target = find_target(item.label)
+            if asked is not None and target != asked:
+                continue  # seen, but not what was asked for
             if target is None:
                 remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
             elif sample.modality not in target.modalities:
