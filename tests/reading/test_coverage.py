@@ -10,7 +10,8 @@ import pytest
 from wetread.geometry import PlaneGeometry
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.checkpoint import SHIPPED, ModelInfo, read_info
-from wetread.reading.coverage import field_mm, is_learned_size, modality_gap, size_gap
+from wetread.model.prompts import FIND_ALL
+from wetread.reading.coverage import field_mm, is_learned_size, modality_gap, narrowed, size_gap
 from wetread.terminology import Modality, find_target
 
 pytestmark = pytest.mark.skipif(not (SHIPPED / "wetread-mini").is_dir(), reason="wetread-mini is not in the package")
@@ -54,3 +55,11 @@ def test_a_target_without_learned_sizes_is_not_judged_by_size(info: ModelInfo) -
 def test_a_modality_that_was_not_learned_is_said(info: ModelInfo) -> None:
     assert modality_gap(info, sample(1.0)) is None
     assert "was not trained on PET" in modality_gap(info, sample(1.0, Modality.PET))
+
+
+def test_an_open_question_becomes_that_for_the_only_target_of_this_size(info: ModelInfo) -> None:
+    known = replace(info, labels=("liver", "spleen"), field_mm={"liver": (150.0, 520.0), "spleen": (10.0, 50.0)})
+    assert narrowed(known, sample(2.0), FIND_ALL) == "Please segment liver in the given image."
+    assert narrowed(known, sample(2.0), "Is there fluid?") == "Is there fluid?"
+    assert narrowed(known, sample(None), FIND_ALL) == FIND_ALL
+    assert narrowed(known, sample(1.0), FIND_ALL) == FIND_ALL

@@ -9,6 +9,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wetread.model.prompts import FIND_ALL, segment_question
+from wetread.terminology import find_target
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -38,6 +41,18 @@ def size_gap(info: ModelInfo, targets: Sequence[Target], sample: Sample) -> str:
     learned = "; ".join(f"{', '.join(labels)} on images {least:.0f} to {most:.0f} mm across"
                         for (least, most), labels in sizes.items())  # fmt: skip
     return f"{info.name} learned {learned}, and this one is {field_mm(sample):.0f} mm across"
+
+
+def narrowed(info: ModelInfo, sample: Sample, question: str) -> str:
+    """The question to ask: an open one becomes the question for the only target that was learned at this size.
+
+    Of two structures of one modality that look alike when scaled, the size of the image tells which can be meant.
+    """
+    possible = [t for t in map(find_target, info.labels) if t is not None and sample.modality in t.modalities]
+    learned = [target for target in possible if is_learned_size(info, target, sample)]
+    if question != FIND_ALL or len(learned) != 1 or len(possible) == 1:
+        return question
+    return segment_question(learned[0].label)
 
 
 def field_mm(sample: Sample) -> float | None:

@@ -9,6 +9,7 @@ import numpy as np
 
 from wetread.errors import ReadCancelled
 from wetread.reading.closer import joined, windows
+from wetread.reading.pictures import fitted, pictures
 
 if TYPE_CHECKING:
     import threading
@@ -34,13 +35,6 @@ class PlaneMasks:
 
     presence: float
     planes: dict[int, NDArray[np.bool_]]
-
-
-def fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A picture (rows, columns, 3) at the model's input size (side, side, 3), bilinear with antialiasing."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR))
 
 
 def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -74,16 +68,17 @@ def ground_planes(
     total, side, size = len(sample.planes), engine.info.side, sample.shape[1:]
     found: list[dict[int, NDArray[np.bool_]]] = [{} for _ in close]
     presence = np.zeros((total, len(close)), dtype=np.float32)
+    shown = pictures(sample)
     nearer = windows(*size, side) if any(close) else []
     for first in range(0, total, PLANES_AT_ONCE):
         if cancel is not None and cancel.is_set():
             raise ReadCancelled("The read was cancelled while the planes were grounded.")
         group = range(first, min(first + PLANES_AT_ONCE, total))
-        pictures = [sample.planes[i].picture() for i in group]
-        grounded = engine.ground(engine.encode(np.stack([fitted(p, side) for p in pictures])), written)
+        seen = [shown(i) for i in group]
+        grounded = engine.ground(engine.encode(np.stack([fitted(p, side) for p in seen])), written)
         presence[first : group.stop] = grounded.presence
         for row, plane in enumerate(group):
-            parts = _parts(engine, pictures[row], nearer, written) if nearer else None
+            parts = _parts(engine, seen[row], nearer, written) if nearer else None
             for k, marked in enumerate(found):
                 if presence[plane, k] < LEAST_PRESENCE:
                     continue

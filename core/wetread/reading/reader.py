@@ -20,8 +20,9 @@ from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, asked_label, user_text
-from wetread.reading.coverage import is_learned_size, modality_gap, size_gap
-from wetread.reading.planes import fitted, ground_planes
+from wetread.reading.coverage import is_learned_size, modality_gap, narrowed, size_gap
+from wetread.reading.pictures import fitted, pictures
+from wetread.reading.planes import ground_planes
 from wetread.regions.description import component_boxes, measure, sentence, without_specks
 from wetread.terminology import find_target
 
@@ -109,6 +110,7 @@ class Reader:
         if not self.engine.is_loaded:
             tell(ReadEvent("loading", 0.0))
         self.engine.load()
+        asked = narrowed(self.info, sample, asked)
         written, answer, plane = self._write(sample, asked, tell, cancel)
         remarks = list(answer.defects)
         if not written.finished:
@@ -157,11 +159,10 @@ class Reader:
     ) -> tuple[Written, Answer, int]:
         """The answer, and the plane it is about; each further try starts with "looking"."""
         planes = candidate_planes(len(sample.planes))
-        text = user_text(sample.modality, question)
+        text, shown = user_text(sample.modality, question), pictures(sample)
         for tries, plane in enumerate(planes, start=1):
             tell(ReadEvent("looking", 0.5 * (tries - 1) / len(planes)))
-            picture = fitted(sample.planes[plane].picture(), self.info.side)
-            encoded = self.engine.encode(picture[None])
+            encoded = self.engine.encode(fitted(shown(plane), self.info.side)[None])
             written = self.engine.write(encoded, text, _writing(tell, tries / len(planes)), cancel)
             answer = parse_answer(written.text, self.info.box_frame)
             if answer.objects or answer.abstained:

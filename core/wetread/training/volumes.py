@@ -15,16 +15,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
+from wetread.reading.pictures import CT_WINDOW, PERCENTILES
 from wetread.terminology import Modality
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from numpy.typing import NDArray
-
-CT_WINDOW = (40.0, 400.0)
-"""Soft tissue, (centre, width) in HU."""
-PERCENTILES = (0.5, 99.5)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
