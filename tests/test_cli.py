@@ -85,6 +85,14 @@ class TestHelp:
         assert "usage: wetread" in capsys.readouterr().err
 
 
+@pytest.fixture
+def ordinary_interrupt():
+    """Python's own Ctrl-C, which a shell's background job starts without."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.mark.usefixtures("threshold")
 class TestRead:
     def test_a_ct_series_gives_four_files_and_a_readable_read(self, tmp_path, capsys):
@@ -158,7 +166,7 @@ class TestRead:
         assert "was not stored" in said
         assert [series.Modality for series in open_archive(tmp_path / "archive").search_series()] == ["SR"]
 
-    def test_ctrl_c_cancels_cleanly(self, tmp_path, capsys, monkeypatch):
+    def test_ctrl_c_cancels_cleanly(self, tmp_path, capsys, monkeypatch, ordinary_interrupt):
         class Interrupted(ThresholdReader):
             def read(self, *arguments, **options):
                 signal.raise_signal(signal.SIGINT)
