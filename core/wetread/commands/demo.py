@@ -31,9 +31,10 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from wetread.archive import Archive
+    from wetread.archive import Archive, StoreReport
     from wetread.pipeline import Outcome
     from wetread.reading import Reader
+    from wetread.service.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,11 +108,12 @@ def run(options: argparse.Namespace) -> int:
     from wetread.reading import Reader
 
     reader = Reader(options.model)
-    rows = []
+    rows: list[Row] = []
+    kept: list[tuple[Outcome, StoreReport]] = []
     for number, study in enumerate(STUDIES, start=1):
         print(f"\n== {number} of {len(STUDIES)}: {study.title} ({study.package}, {study.file})\n")
         print("\n".join(field("A person", study.shows)))
-        rows.append(_show(study, reader, archive, options.out, quiet=options.quiet))
+        rows.append(_show(study, reader, archive, options.out, kept, quiet=options.quiet))
     print("\n== Summary\n")
     print("\n".join(table([["Study", "Result", "In the archive", "Read back"], *map(astuple, rows)])))
     print(f"\nCompare each finding with what a person sees: {options.out}/*/overlay.png")
@@ -120,11 +122,23 @@ def run(options: argparse.Namespace) -> int:
     if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):
         return 0
     print()
-    serve_until_interrupted(archive, reader, "127.0.0.1", options.port)
+    serve_until_interrupted(archive, reader, "127.0.0.1", options.port, earlier=[_as_job(*each) for each in kept])
     return 0
 
 
-def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, *, quiet: bool) -> Row:
+def _as_job(outcome: Outcome, report: StoreReport) -> Job:
+    """A read of the demo as the service shows it."""
+    from wetread.service.jobs import Job
+    from wetread.service.worker import job_result
+
+    source = outcome.sample.planes[0].source
+    return Job.done(source.study_uid, source.series_uid, outcome.read.question, job_result(outcome, report))
+
+
+def _show(
+    study: DemoStudy, reader: Reader, archive: Archive, out: Path, kept: list[tuple[Outcome, StoreReport]], *,
+    quiet: bool,
+) -> Row:  # fmt: skip
     """One study from its file to the checked objects; a refusal is shown and becomes its line of the table."""
     try:
         folder = check_output(out / study.name)
@@ -141,6 +155,7 @@ def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, *, quie
     except RefusedInput as refusal:
         print("\n".join(field("Refused", str(refusal))))
         return Row(study.title, f"refused: {refusal.what}")
+    kept.append((outcome, report))
     print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
     print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
     print("\n".join(stored_lines(outcome, archive, report)))

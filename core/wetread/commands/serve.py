@@ -8,9 +8,11 @@ from wetread.archive import open_archive
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from wetread.archive import Archive
     from wetread.reading import Reader
+    from wetread.service.jobs import Job
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,12 +26,14 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def serve_until_interrupted(archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False) -> None:
-    """Serve; Ctrl-C is the ordinary end of it."""
+def serve_until_interrupted(
+    archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False, earlier: Sequence[Job] = ()
+) -> None:
+    """Serve; Ctrl-C is the ordinary end of it. `earlier` reads are shown beside those to come."""
     from wetread.service import serve
 
     try:
-        serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce)
+        serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, earlier=earlier)
     except KeyboardInterrupt:
         announce("stopped")
 

@@ -85,6 +85,14 @@ class Job:
     _listeners: list[Callable[[], None]] = field(default_factory=list)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
+    @classmethod
+    def done(cls, study_uid: str, series_uid: str, question: str | None, result: JobResult) -> Job:
+        """A read that was made before the service started."""
+        job = cls(study_uid, series_uid, question)
+        job.start()
+        job.complete(result)
+        return job
+
     @property
     def is_over(self) -> bool:
         """True in a final state."""

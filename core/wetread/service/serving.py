@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from wetread.archive import Archive
     from wetread.reading import Reader
+    from wetread.service.jobs import Job
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +28,7 @@ def serve(
     reader: Reader,
     allow_remote: bool = False,
     announce: Callable[[str], None] = logger.info,
+    earlier: Sequence[Job] = (),
 ) -> None:
     """Serve until interrupted.
 
@@ -37,6 +39,7 @@ def serve(
         reader: see `create_app`.
         allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
         announce: told the address once it listens.
+        earlier: reads made before, shown beside those to come.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
@@ -52,6 +55,8 @@ def serve(
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
     app = create_app(archive, reader, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host])
+    for job in earlier:
+        app.state.jobs.add(job)
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")

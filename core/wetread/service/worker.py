@@ -90,10 +90,11 @@ class ReadWorker:
         job.advance("storing", _READ_SHARE)
         report = store_outcome(outcome, self._archive)
         job.advance("drawing", 0.98)
-        return _result(outcome, report)
+        return job_result(outcome, report)
 
 
-def _result(outcome: Outcome, report: StoreReport) -> JobResult:
+def job_result(outcome: Outcome, report: StoreReport) -> JobResult:
+    """What a client gets of a read that is stored."""
     from PIL import Image
 
     from wetread.reporting import overlay_picture, read_document

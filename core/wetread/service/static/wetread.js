@@ -44,7 +44,8 @@ async function start() {
 async function listStudies() {
   state.studies = await ask("/studies");
   showStudies();
-  const wanted = location.hash.slice(1) || (state.studies.length === 1 ? state.studies[0].uid : "");
+  const marked = state.studies.find((one) => one.modalities.includes("SEG")) || state.studies[0];
+  const wanted = location.hash.slice(1) || marked?.uid;
   const study = state.studies.find((one) => one.uid === wanted);
   if (study && study.uid !== state.study?.uid) await openStudy(study);
 }
@@ -90,6 +91,13 @@ async function openStudy(study) {
   const first = $("series").querySelector("input");
   if (first) { first.checked = true; first.dispatchEvent(new Event("change")); }
   $("read").disabled = !first || Boolean(state.events);
+  if (!state.events) await showLatest(study);
+}
+
+async function showLatest(study) {
+  const jobs = await ask("/reads");
+  const job = jobs.find((one) => one.study_uid === study.uid && one.state === "COMPLETED");
+  if (job && state.study === study && !state.events) await show(job);
 }
 
 function seriesCard(study, series) {
@@ -167,6 +175,13 @@ function stop() {
 async function finish(job) {
   stop();
   progress("done", 1);
+  await show(job);
+  $("result-title").focus();
+  state.studies = await ask("/studies");
+  showStudies();
+}
+
+async function show(job) {
   const [read, view] = await Promise.all([ask(`/reads/${job.uid}/result`), ask(`/reads/${job.uid}`)]);
   $("writing").open = false;
   $("overlay").src = `${api}/reads/${job.uid}/overlay.png`;
@@ -183,9 +198,6 @@ async function finish(job) {
     href: `${api}/studies/${view.study_uid}/series/${link.series_uid}/instances/${link.sop_instance_uid}/file`,
   })));
   $("result").hidden = false;
-  $("result-title").focus();
-  state.studies = await ask("/studies");
-  showStudies();
 }
 
 function findingRow(finding) {
