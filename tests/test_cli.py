@@ -375,7 +375,8 @@ class TestServe:
         assert "other machines could reach this address" in capsys.readouterr().err
 
     def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
-        def serve(archive, host, port, *, reader, allow_remote, announce):
+        def serve(archive, host, port, *, reader, allow_remote, announce, earlier):
+            assert list(earlier) == []
             announce(f"{archive.location} {host} {port} {reader.model} {allow_remote}")
 
         monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
