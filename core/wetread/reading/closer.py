@@ -2,8 +2,8 @@
 
 The model sees 256 x 256 pixels; on a larger picture of cells the detail is in the quarters. The finished answer is
 grounded on the whole and on four overlapping windows, and the logits are averaged with weights that fade towards the
-windows' edges. Only pictures at least 1.5 times the model's input on both sides gain from it (docs/model.md), so only
-they are looked at twice.
+windows' edges. Only pictures at least 1.5 times the model's input on both sides gain from it (measured for the model
+card), so only they are looked at twice.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ person sees it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,13 +20,16 @@ if TYPE_CHECKING:
 
     from wetread.imaging.sample import Sample
 
+    Shown = Callable[[int], NDArray[np.uint8]]
+    """From plane index to the (rows, columns, 3) picture that the model sees."""
+
 CT_WINDOW = (40.0, 400.0)
 """Centre and width in HU."""
 PERCENTILES = (0.5, 99.5)
 
 
-def pictures(sample: Sample) -> Callable[[int], NDArray[np.uint8]]:
-    """A function from plane index to (rows, columns, 3) uint8; the scale is measured once for the whole Sample."""
+def pictures(sample: Sample) -> Shown:
+    """What the model sees of each plane; the scale is measured once, for the whole Sample."""
     planes = sample.planes
     if planes[0].is_colour or sample.modality not in (Modality.CT, Modality.MR):
         return lambda index: planes[index].picture()
@@ -35,15 +38,20 @@ def pictures(sample: Sample) -> Callable[[int], NDArray[np.uint8]]:
     else:
         low, high = (float(v) for v in np.percentile(np.stack([p.values for p in planes]), PERCENTILES))
 
-    def shown(index: int) -> NDArray[np.uint8]:
-        grey = np.clip((planes[index].values.astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0)
-        return np.repeat((grey * 255.0 + 0.5).astype(np.uint8)[..., None], 3, axis=2)
+    return lambda index: np.repeat(grey_levels(planes[index].values, low, high)[..., None], 3, axis=2)
 
-    return shown
+
+def grey_levels(values: NDArray[Any], low: float, high: float) -> NDArray[np.uint8]:
+    """Values as uint8 of the same shape: `low` and below is 0, `high` and above 255, straight between."""
+    grey = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0)
+    return (grey * 255.0 + 0.5).astype(np.uint8)
 
 
 def fitted(picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
-    """A picture (rows, columns, 3) at the model's input size (side, side, 3), bilinear with antialiasing."""
+    """A picture (rows, columns, 3) or mask (rows, columns) at the model's input size, bilinear with antialiasing.
+
+    The aspect is not kept: boxes are relative to the picture.
+    """
     from PIL import Image
 
     return np.asarray(Image.fromarray(picture).resize((side, side), Image.Resampling.BILINEAR))

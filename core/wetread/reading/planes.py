@@ -9,7 +9,7 @@ import numpy as np
 
 from wetread.errors import ReadCancelled
 from wetread.reading.closer import joined, windows
-from wetread.reading.pictures import fitted, pictures
+from wetread.reading.pictures import fitted
 
 if TYPE_CHECKING:
     import threading
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from wetread.imaging.sample import Sample
     from wetread.reading.engine import InProcessEngine, Written
+    from wetread.reading.pictures import Shown
 
 PLANES_AT_ONCE = 8
 LEAST_PRESENCE = 0.5
@@ -47,6 +48,7 @@ def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
 def ground_planes(
     engine: InProcessEngine,
     sample: Sample,
+    shown: Shown,
     written: Written,
     close: Sequence[bool],
     on_progress: Callable[[float], None],
@@ -57,6 +59,7 @@ def ground_planes(
     Args:
         engine: a loaded engine.
         sample: all of its planes are looked at.
+        shown: what the model sees of a plane, see `pictures`.
         written: the finished answer, K `<seg>` tokens.
         close: K flags: this one deserves a closer look on large pictures (many small objects).
         on_progress: told the share of planes done, 0 to 1.
@@ -68,7 +71,6 @@ def ground_planes(
     total, side, size = len(sample.planes), engine.info.side, sample.shape[1:]
     found: list[dict[int, NDArray[np.bool_]]] = [{} for _ in close]
     presence = np.zeros((total, len(close)), dtype=np.float32)
-    shown = pictures(sample)
     nearer = windows(*size, side) if any(close) else []
     for first in range(0, total, PLANES_AT_ONCE):
         if cancel is not None and cancel.is_set():
@@ -78,7 +80,8 @@ def ground_planes(
         grounded = engine.ground(engine.encode(np.stack([fitted(p, side) for p in seen])), written)
         presence[first : group.stop] = grounded.presence
         for row, plane in enumerate(group):
-            parts = _parts(engine, seen[row], nearer, written) if nearer else None
+            worth = any(flag and presence[plane, k] >= LEAST_PRESENCE for k, flag in enumerate(close))
+            parts = _parts(engine, seen[row], nearer, written) if nearer and worth else None
             for k, marked in enumerate(found):
                 if presence[plane, k] < LEAST_PRESENCE:
                     continue

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
     from wetread.imaging.sample import Sample
     from wetread.reading.engine import InProcessEngine, Written
+    from wetread.reading.pictures import Shown
     from wetread.terminology import Target
 
 CANDIDATE_PLANES = 5
@@ -111,14 +112,15 @@ class Reader:
             tell(ReadEvent("loading", 0.0))
         self.engine.load()
         asked = narrowed(self.info, sample, asked)
-        written, answer, plane = self._write(sample, asked, tell, cancel)
+        shown = pictures(sample)
+        written, answer, plane = self._write(sample, shown, asked, tell, cancel)
         remarks = list(answer.defects)
         if not written.finished:
             remarks.append("the answer ran into its length limit")
         findings: tuple[Finding, ...] = ()
         reasoning, abstention = answer.reasoning, answer.reasoning if answer.abstained else None
         if not answer.abstained:
-            findings, abstention, more = self._interpret(sample, asked, written, answer, tell, cancel)
+            findings, abstention, more = self._interpret(sample, shown, asked, written, answer, tell, cancel)
             remarks += more
             # Words about what the model cannot answer for belong in no report; `answer` keeps them.
             reasoning = "" if abstention else reasoning
@@ -155,11 +157,16 @@ class Reader:
         )
 
     def _write(
-        self, sample: Sample, question: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
+        self,
+        sample: Sample,
+        shown: Shown,
+        question: str,
+        tell: Callable[[ReadEvent], None],
+        cancel: threading.Event | None,
     ) -> tuple[Written, Answer, int]:
         """The answer, and the plane it is about; each further try starts with "looking"."""
         planes = candidate_planes(len(sample.planes))
-        text, shown = user_text(sample.modality, question), pictures(sample)
+        text = user_text(sample.modality, question)
         for tries, plane in enumerate(planes, start=1):
             tell(ReadEvent("looking", 0.5 * (tries - 1) / len(planes)))
             encoded = self.engine.encode(fitted(shown(plane), self.info.side)[None])
@@ -170,8 +177,8 @@ class Reader:
         return written, answer, plane
 
     def _interpret(
-        self, sample: Sample, question: str, written: Written, answer: Answer, tell: Callable[[ReadEvent], None],
-        cancel: threading.Event | None,
+        self, sample: Sample, shown: Shown, question: str, written: Written, answer: Answer,
+        tell: Callable[[ReadEvent], None], cancel: threading.Event | None,
     ) -> tuple[tuple[Finding, ...], str | None, list[str]]:  # fmt: skip
         """Findings, or the reason why the answer was set aside; and what is to be said about it."""
         uncovered = modality_gap(self.info, sample)
@@ -180,7 +187,7 @@ class Reader:
         named, gap, remarks = self._named(answer, sample, find_target(asked_label(question) or ""))
         if gap and not named:
             return (), f"{gap}; its answer was set aside.", remarks
-        findings, lost = self._findings(sample, written, named, tell, cancel)
+        findings, lost = self._findings(sample, shown, written, named, tell, cancel)
         return findings, None, [*remarks, *([f"{gap}; they were left out"] if gap else []), *lost]
 
     def _named(self, answer: Answer, sample: Sample, asked: Target | None) -> tuple[list[Named], str | None, list[str]]:
@@ -203,7 +210,7 @@ class Reader:
         return named, size_gap(self.info, unlearned, sample) if unlearned else None, remarks
 
     def _findings(
-        self, sample: Sample, written: Written, named: list[Named], tell: Callable[[ReadEvent], None],
+        self, sample: Sample, shown: Shown, written: Written, named: list[Named], tell: Callable[[ReadEvent], None],
         cancel: threading.Event | None,
     ) -> tuple[tuple[Finding, ...], list[str]]:  # fmt: skip
         """Findings with masks over all planes, and what could not be tied to pixels."""
@@ -214,7 +221,7 @@ class Reader:
             return (), remarks
         targets = {index: target for index, target, _ in named if index < count}
         close = [k in targets and targets[k].countable for k in range(count)]
-        grounded = ground_planes(self.engine, sample, written, close,
+        grounded = ground_planes(self.engine, sample, shown, written, close,
                                  lambda share: tell(ReadEvent("grounding", 0.5 + 0.5 * share)), cancel)  # fmt: skip
         findings = []
         for index, target, text_box in named:

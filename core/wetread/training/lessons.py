@@ -19,6 +19,7 @@ from wetread.findings import BoxFrame, Mask
 from wetread.geometry import Resize
 from wetread.model.answers import ABSTAINED, NOTHING_FOUND, AnswerObject, write_answer
 from wetread.model.prompts import FIND_ALL, asked_label, segment_question
+from wetread.reading.pictures import fitted
 from wetread.regions.description import measure, sentence
 from wetread.terminology import Modality, find_target
 from wetread.training import phantoms
@@ -77,7 +78,6 @@ class Lesson:
     answer: str
     masks: tuple[NDArray[np.bool_], ...]
     teaches_words: bool = True
-    domain: str = "drawn"
 
 
 @dataclass(slots=True, eq=False)
@@ -142,7 +142,7 @@ class Lessons:
         if chance < 0.2 and self._sets:
             source = self._sets[int(self._rng.integers(len(self._sets)))]
             example = source.examples[int(self._rng.integers(len(source.examples)))]
-            return self._lesson(picture, {}, example.modality, source.config.labels, "drawn")
+            return self._lesson(picture, {}, example.modality, source.config.labels)
         if chance < 0.6 and self._sets:
             source = self._sets[int(self._rng.integers(len(self._sets)))]
             picture, _ = _cropped(source.examples[int(self._rng.integers(len(source.examples)))], source.config,
@@ -158,34 +158,33 @@ class Lessons:
         else:
             picture, masks = phantoms.drawn_smear(self._rng)
             modality, labels = Modality.MICROSCOPY, ("red blood cells", "white blood cells", "platelets")
-        return self._lesson(picture, masks, modality, labels, "drawn")
+        return self._lesson(picture, masks, modality, labels)
 
     def _from_set(self, source: _Set) -> Lesson:
         config = source.config
         shown = source.shown if self._rng.random() < 0.9 else range(len(source.examples))
         example = source.examples[int(shown[int(self._rng.integers(len(shown)))])]
         picture, masks = _cropped(example, config, self._rng)
-        lesson = self._lesson(picture, masks, example.modality, config.labels, config.folder)
+        lesson = self._lesson(picture, masks, example.modality, config.labels)
         if self._rng.random() < (0.35 if example.volume else 0.12):
             return self._borrowed(source, lesson, masks)
         return lesson
 
     def _lesson(
         self, picture: NDArray[np.uint8], masks: Mapping[str, NDArray[np.bool_]], modality: Modality,
-        labels: tuple[str, ...], domain: str,
+        labels: tuple[str, ...],
     ) -> Lesson:  # fmt: skip
         picture = _jittered(picture, self._rng)
         chance = self._rng.random()
         if chance < 0.06:
             label = self._unknown()
-            return Lesson(picture, modality, segment_question(label), abstaining_answer(modality, label), (),
-                          domain=domain)  # fmt: skip
+            return Lesson(picture, modality, segment_question(label), abstaining_answer(modality, label), ())
         question = FIND_ALL if chance < 0.55 else segment_question(labels[int(self._rng.integers(len(labels)))])
         asked = asked_label(question)
         wanted = labels if asked is None else (asked,)
         found = {n: masks[n] for n in wanted if n in masks and masks[n].sum() >= LEAST_PIXELS}
         return Lesson(picture, modality, question, true_answer(modality, wanted, found, picture, self._seg),
-                      tuple(found.values()), domain=domain)  # fmt: skip
+                      tuple(found.values()))  # fmt: skip
 
     def _borrowed(self, source: _Set, lesson: Lesson, masks: Mapping[str, NDArray[np.bool_]]) -> Lesson:
         """The same picture under the answer of another picture of the set: teaches masks and presence only."""
@@ -273,18 +272,11 @@ def _cropped(
         turns = 2
 
     def cut(array: NDArray[Any]) -> NDArray[Any]:
-        part = np.rot90(scale_to_side(array[top : top + height, left : left + width]), turns)
+        part = np.rot90(fitted(array[top : top + height, left : left + width], SIDE), turns)
         return np.ascontiguousarray(part[:, ::-1] if flip else part)
 
     masks = {name: cut(mask.astype(np.uint8) * 255) >= 128 for name, mask in example.masks.items()}
     return cut(example.picture), masks
-
-
-def scale_to_side(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A picture or mask scaled to 256 x 256 with antialiasing; aspect is not kept (boxes are relative)."""
-    from PIL import Image
-
-    return np.asarray(Image.fromarray(array).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
 
 
 def _jittered(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
-from wetread.reading.pictures import CT_WINDOW, PERCENTILES
+from wetread.reading.pictures import CT_WINDOW, PERCENTILES, grey_levels
 from wetread.terminology import Modality
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Volume:
 
     def picture(self, plane: int) -> NDArray[np.uint8]:
         """One plane as (rows, columns, 3) uint8."""
-        return np.repeat(_scaled(self.values[plane], self.scale)[..., None], 3, axis=2)
+        return np.repeat(grey_levels(self.values[plane], *self.scale)[..., None], 3, axis=2)
 
 
 @lru_cache(maxsize=2)
@@ -113,12 +113,6 @@ def grey_scale(values: NDArray[Any], modality: Modality) -> tuple[float, float]:
         return (CT_WINDOW[0] - CT_WINDOW[1] / 2, CT_WINDOW[0] + CT_WINDOW[1] / 2)
     low, high = np.percentile(values, PERCENTILES)
     return (float(low), float(high))
-
-
-def _scaled(values: NDArray[Any], scale: tuple[float, float]) -> NDArray[np.uint8]:
-    low, high = scale
-    grey = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0)
-    return (grey * 255.0 + 0.5).astype(np.uint8)
 
 
 def _read_itk(
