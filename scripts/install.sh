@@ -94,8 +94,8 @@ app)
     pip_install --no-deps ./monailabel_app/compat
     ;;
 dev)
-    say "the tests' and linters' needs (under a minute, 0.2 GB)"
-    pip_install -e '.[app,dev]'
+    say "what training, the tests and the linters need (under a minute, 0.9 GB)"
+    pip_install -e '.[app,dev,ecg,train]'
     ;;
 *)
     echo "usage: scripts/install.sh core|app|dev" >&2
