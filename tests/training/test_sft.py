@@ -13,8 +13,9 @@ from torch.nn import functional
 
 from wetread.errors import RefusedInput
 from wetread.model.checkpoint import load_model, read_info
+from wetread.training.grounding_losses import box_loss, mask_loss
 from wetread.training.recipe import read_recipe
-from wetread.training.sft import METRICS_FILE, box_loss, mask_loss, schedule, train
+from wetread.training.sft import METRICS_FILE, schedule, train
 
 RECIPE = {
     "name": "test-model", "version": "0", "licence": "CC0-1.0", "seed": 3, "steps": 4, "batch": 2,

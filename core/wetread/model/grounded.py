@@ -18,7 +18,7 @@ from wetread.model.backbone import IMAGE_TYPE, patchify
 if TYPE_CHECKING:
     from transformers import Qwen3VLForConditionalGeneration
 
-    from wetread.model.grounding import Grounding, GroundingHead
+    from wetread.model.grounding import Classes, Grounding, GroundingHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,17 @@ class GroundedModel(nn.Module):
             use_cache=False,
         ).last_hidden_state
 
-    def ground(self, pictures: Tensor, sequences: Sequences, encoded: Any, grid: Tensor, hidden: Tensor) -> Grounding:
-        """Masks, boxes and presence at every `<seg>`."""
+    def ground(
+        self, pictures: Tensor, sequences: Sequences, encoded: Any, grid: Tensor, hidden: Tensor, *,
+        classes: Classes | None = None, stop_iou: float | None = None,
+    ) -> Grounding:  # fmt: skip
+        """Masks, boxes and presence at every `<seg>`; `classes.spans` are over the tokens from the first answer on."""
         positions = torch.arange(sequences.ids.shape[1], device=hidden.device)
         answer = sequences.present & (positions[None] >= sequences.answer_start[:, None])
         first = int(sequences.answer_start.min())
         rows = torch.arange(len(hidden), device=hidden.device)[:, None]
         query = hidden[rows, sequences.seg_positions]
-        return self.head(pictures, self.vision_grid(encoded, grid), hidden[:, first:], answer[:, first:], query)
+        last = sequences.ids.shape[1] - 1  # where there is no `<seg>`: its residual is made, and never used
+        places = torch.where(sequences.seg_present, sequences.seg_positions, last) - first
+        return self.head(pictures, self.vision_grid(encoded, grid), hidden[:, first:], answer[:, first:], query,
+                         classes=classes, seg_index=places, stop_iou=stop_iou)  # fmt: skip

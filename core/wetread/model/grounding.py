@@ -1,25 +1,30 @@
-"""The closed-loop grounding head: from the language state at `<seg>` to a mask, a box and a presence.
+"""The closed-loop grounding head: from the language state at `<seg>` to a mask, a box, a presence and a class.
 
 RCMed (arXiv 2505.03380) publishes the loop as a figure only; the equations are ours (docs/model.md): for
 rounds r = 1..R with shared weights, the query looks at the pixels through its last mask (soft masked attention),
 vision informs the language states, language guides the pixel features, and the query reads the language. Both
-feedback gates start at zero, so round 1 is the open-loop baseline. A convolutional branch (a small U-Net on the
-picture itself) carries the detail that 32-pixel visual tokens cannot. One head serves every backbone: it needs only
-the backbone's merged visual tokens and its last hidden states.
+feedback gates start at zero, so round 1 is the open-loop baseline. What the loop has seen can be written back: a
+residual on the embeddings of the words that follow a `<seg>` (`write_back`). One head serves every backbone: it
+needs only the backbone's merged visual tokens and its last hidden states.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from wetread.model.grounding_layers import CrossAttention, DetailBranch, DetailDecoder
+
+CLASS_TEMPERATURE = 0.07
+
 
 @dataclass(frozen=True, slots=True)
 class GroundingSize:
-    """Size of the head.
+    """Size of the head, and which ways of the loop are open.
 
     Args:
         language: width of the backbone's hidden states and merged visual tokens.
@@ -28,6 +33,10 @@ class GroundingSize:
         rounds: R, loop rounds.
         detail: channels of the convolutional branch at strides 2, 4, 8 and 16.
         mask: channels of the mask dot product.
+        vision_to_language: after round 1 the language states look at queries and pixels.
+        language_to_vision: after round 1 the pixel features read the language states.
+        write_back: the head has weights that write what it saw back to the following words.
+        classes: the head has weights that compare the class's words with label texts.
     """
 
     language: int = 192
@@ -36,6 +45,23 @@ class GroundingSize:
     rounds: int = 2
     detail: tuple[int, int, int, int] = (24, 40, 72, 112)
     mask: int = 32
+    vision_to_language: bool = True
+    language_to_vision: bool = True
+    write_back: bool = False
+    classes: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Classes:
+    """What a class is judged by.
+
+    Args:
+        spans: (B, K, L) bool, True on the states of the words that name the object of each `<seg>`.
+        labels: (C, D) text embeddings of the labels that it can be.
+    """
+
+    spans: Tensor
+    labels: Tensor
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,81 +73,47 @@ class Grounding:
         coarse_logits: one (B, K, H/16, W/16) for each round.
         boxes: one (B, K, 4) for each round, (centre x, centre y, width, height) relative to the picture, 0 to 1.
         presence_logits: one (B, K) for each round.
+        class_logits: one (B, K, C) for each round, cosine over temperature; empty where no classes were given.
+        residual: (B, K, D) what each `<seg>` writes back; None where the head or the caller wants none.
+        fine_logits: like `mask_logits`, one for each round, where every round was asked for; else empty.
+        rounds: (B,) rounds that were run before the mask stood still; the values of a picture that stopped early
+            are repeated in the rounds after.
     """
 
     mask_logits: Tensor
     coarse_logits: tuple[Tensor, ...]
     boxes: tuple[Tensor, ...]
     presence_logits: tuple[Tensor, ...]
+    class_logits: tuple[Tensor, ...] = ()
+    residual: Tensor | None = None
+    fine_logits: tuple[Tensor, ...] = ()
+    rounds: Tensor | None = None
 
 
-def _block(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
-    return nn.Sequential(
-        nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
-        nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True),
-    )  # fmt: skip
+class _Loop(NamedTuple):
+    """State of the loop for some pictures: what a round reads and what it leaves behind.
 
+    Args:
+        pixels: (B, N, d) pixel features.
+        states: (B, L, d) language states.
+        query: (B, K, d).
+        coarse: (B, K, N) mask logits of the round before; zeros before the first.
+        may_read: (B, K, L) additive bias, 0 where query k may read state l, else -inf.
+    """
 
-class DetailBranch(nn.Module):
-    """U-Net encoder on the picture: features at strides 2, 4, 8, 16."""
+    pixels: Tensor
+    states: Tensor
+    query: Tensor
+    coarse: Tensor
+    may_read: Tensor
 
-    def __init__(self, channels: tuple[int, int, int, int]) -> None:
-        super().__init__()
-        first, *rest = channels
-        self.stem = nn.Sequential(
-            nn.Conv2d(3, first, 5, 2, 2, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True),
-            nn.Conv2d(first, first, 3, 1, 1, bias=False), nn.BatchNorm2d(first), nn.ReLU(inplace=True),
-        )  # fmt: skip
-        self.down = nn.ModuleList(_block(a, b, 2) for a, b in zip(channels, rest, strict=False))
+    def rows(self, index: Tensor) -> _Loop:
+        """The state of some of the pictures."""
+        return _Loop(*(part[index] for part in self))
 
-    def forward(self, pictures: Tensor) -> list[Tensor]:
-        """(B, 3, H, W) -> four feature maps, finest first."""
-        features = [self.stem(pictures)]
-        for block in self.down:
-            features.append(block(features[-1]))
-        return features
-
-
-class DetailDecoder(nn.Module):
-    """Up-path: loop features at stride 16 plus the branch's skips -> mask features at stride 2."""
-
-    def __init__(self, width: int, channels: tuple[int, int, int, int], mask: int) -> None:
-        super().__init__()
-        first, second, third, fourth = channels
-        self.enter = nn.Conv2d(width + fourth, fourth, 1)
-        self.up = nn.ModuleList([_block(fourth + third, third), _block(third + second, second),
-                                 _block(second + first, first)])  # fmt: skip
-        self.leave = nn.Conv2d(first, mask, 1)
-
-    def forward(self, loop: Tensor, detail: list[Tensor]) -> Tensor:
-        """Loop features (B, width, H/16, W/16) and the branch's maps -> (B, mask, H/2, W/2)."""
-        features = self.enter(torch.cat([loop, detail[3]], dim=1))
-        for block, skip in zip(self.up, reversed(detail[:3]), strict=True):
-            features = functional.interpolate(features, size=skip.shape[-2:], mode="bilinear", align_corners=False)
-            features = block(torch.cat([features, skip], dim=1))
-        return self.leave(features)
-
-
-class CrossAttention(nn.Module):
-    """Multi-head attention of one set on another, with an optional additive bias on the keys."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.query, self.key_value, self.leave = (
-            nn.Linear(width, width), nn.Linear(width, 2 * width), nn.Linear(width, width),
-        )  # fmt: skip
-
-    def forward(self, x: Tensor, context: Tensor, bias: Tensor | None = None) -> Tensor:
-        """X (B, N, d) attends to context (B, M, d); bias (B, N, M) is added to the attention logits."""
-        batch, count, width = x.shape
-        split = (batch, -1, self.heads, width // self.heads)
-        query = self.query(x).view(split).transpose(1, 2)
-        key, value = (part.view(split).transpose(1, 2) for part in self.key_value(context).chunk(2, dim=-1))
-        mixed = functional.scaled_dot_product_attention(
-            query, key, value, attn_mask=None if bias is None else bias.unsqueeze(1).to(query.dtype)
-        )
-        return self.leave(mixed.transpose(1, 2).reshape(batch, count, width))
+    def with_rows(self, index: Tensor, other: _Loop) -> _Loop:
+        """The state in which the rows at `index` are those of `other`."""
+        return _Loop(*(mine.index_copy(0, index, new) for mine, new in zip(self, other, strict=True)))
 
 
 class GroundingHead(nn.Module):
@@ -151,10 +143,17 @@ class GroundingHead(nn.Module):
         self.fine_bias = nn.Linear(width, 1)
         self.box = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 4))
         self.presence = nn.Linear(width, 1)
+        # What an older head does not have comes last and only where it is wanted, so its weights load strictly.
+        if size.write_back:
+            self.write_out = nn.Linear(width, size.language)
+            self.gate_write = nn.Parameter(torch.zeros(()))
+        if size.classes:
+            self.class_out, self.label_in = nn.Linear(width, width), nn.Linear(size.language, width)
 
     def forward(
         self, pictures: Tensor, vision: Tensor, language: Tensor, language_mask: Tensor, query: Tensor,
-        rounds: int | None = None,
+        rounds: int | None = None, *, classes: Classes | None = None, seg_index: Tensor | None = None,
+        stop_iou: float | None = None, every_fine: bool = False,
     ) -> Grounding:  # fmt: skip
         """Ground K queries in each picture.
 
@@ -165,40 +164,110 @@ class GroundingHead(nn.Module):
             language_mask: (B, L) bool, True where a state is there.
             query: (B, K, D) hidden states at the `<seg>` tokens.
             rounds: loop rounds; the head's own number when None.
+            classes: judge classes as well; needs a head with `classes`.
+            seg_index: (B, K) place of each `<seg>` among the L states; with it, a head with `write_back` gives the
+                residuals.
+            stop_iou: a picture stops when no mask of it changed more than this between two rounds; None runs all.
+            every_fine: give the fine mask of every round, at the price of one decoder pass for each.
         """
         detail = self.detail(pictures)
         height, width = detail[3].shape[-2:]
-        pixels = self._pixels(detail[3], vision)
         states = self.language_norm(self.language_in(language))
         absent = torch.zeros_like(language_mask, dtype=states.dtype).masked_fill(~language_mask, float("-inf"))
-        reads_bias = absent.unsqueeze(1)
-        q = self.query_in(query)
-        coarse: list[Tensor] = []
-        boxes: list[Tensor] = []
-        presences: list[Tensor] = []
+        q, pixels = self.query_in(query), self._pixels(detail[3], vision)
+        loop = _Loop(pixels, states, q, q.new_zeros(*q.shape[:2], pixels.shape[1]),
+                     absent.unsqueeze(1).expand(-1, q.shape[1], -1))  # fmt: skip
+        residual = self._residual(loop, seg_index) if self.size.write_back and seg_index is not None else None
+        active, run = torch.arange(len(q), device=q.device), torch.zeros(len(q), dtype=torch.long, device=q.device)
+        rounds_seen: list[_Loop] = []
+        fine: list[Tensor] = []
         for index in range(rounds or self.size.rounds):
-            if index:
-                focus = functional.softplus(self.focus) * functional.logsigmoid(coarse[-1].detach().flatten(2))
+            if index > 1 and stop_iou is not None:
+                agree = mask_agreement(rounds_seen[-1].coarse, rounds_seen[-2].coarse).amin(1)
+                active = active[agree[active] <= stop_iou]
+                if not len(active):
+                    break
+            whole = len(active) == len(q)
+            new = self._round(loop if whole else loop.rows(active), first=index == 0)
+            loop = new if whole else loop.with_rows(active, new)
+            run = run.index_fill(0, active, index + 1)
+            rounds_seen.append(loop)
+            if every_fine:
+                fine.append(self._fine(loop, detail, (height, width)))
+        mask = fine[-1] if fine else self._fine(loop, detail, (height, width))
+        return Grounding(
+            mask,
+            tuple(seen.coarse.unflatten(2, (height, width)) for seen in rounds_seen),
+            tuple(self.box(seen.query).sigmoid() for seen in rounds_seen),
+            tuple(self.presence(seen.query).squeeze(-1) for seen in rounds_seen),
+            tuple(self._classes(seen.states, classes) for seen in rounds_seen) if classes is not None else (),
+            residual,
+            tuple(fine),
+            run,
+        )
+
+    def _round(self, loop: _Loop, *, first: bool) -> _Loop:
+        """One round: feedback (not in the first), then the query looks and reads, then the coarse mask."""
+        pixels, states, q, may_read = loop.pixels, loop.states, loop.query, loop.may_read
+        focus = None
+        if not first:
+            focus = functional.softplus(self.focus) * functional.logsigmoid(loop.coarse.detach())
+            if self.size.vision_to_language:
                 context = torch.cat([q, pixels], dim=1)
                 states = states + self.gate_language * self.language_sees(states, context)
-                bias = reads_bias.expand(-1, pixels.shape[1], -1)
-                pixels = pixels + self.gate_pixel * self.pixel_reads(pixels, states, bias)
-            else:
-                focus = None
-            q = self.query_norm_1(q + self.query_sees(q, pixels, focus))
-            q = self.query_norm_2(q + self.query_reads(q, states, reads_bias.expand(-1, q.shape[1], -1)))
-            scores = self.coarse_query(q) @ pixels.transpose(1, 2) / self.size.width**0.5
-            coarse.append(scores.unflatten(2, (height, width)))
-            boxes.append(self.box(q).sigmoid())
-            presences.append(self.presence(q).squeeze(-1))
-        grid = pixels.transpose(1, 2).unflatten(2, (height, width))
-        features = self.decoder(grid, detail)
-        mask = torch.einsum("bkc,bchw->bkhw", self.fine_query(q), features) + self.fine_bias(q).unsqueeze(-1)
-        up = functional.interpolate(coarse[-1], size=mask.shape[-2:], mode="bilinear", align_corners=False)
-        return Grounding(mask + up, tuple(coarse), tuple(boxes), tuple(presences))
+            if self.size.language_to_vision:
+                # Pixels are shared by the queries: they read what every query may read.
+                shared = may_read.amin(1, keepdim=True).expand(-1, pixels.shape[1], -1)
+                pixels = pixels + self.gate_pixel * self.pixel_reads(pixels, states, shared)
+        q = self.query_norm_1(q + self.query_sees(q, pixels, focus))
+        q = self.query_norm_2(q + self.query_reads(q, states, may_read))
+        scores = self.coarse_query(q) @ pixels.transpose(1, 2) / self.size.width**0.5
+        return _Loop(pixels, states, q, scores, may_read)
+
+    def _fine(self, loop: _Loop, detail: list[Tensor], grid: tuple[int, int]) -> Tensor:
+        """Mask logits (B, K, H/2, W/2): decoder features times the query, plus the coarse mask."""
+        features = self.decoder(loop.pixels.transpose(1, 2).unflatten(2, grid), detail)
+        mask = torch.einsum("bkc,bchw->bkhw", self.fine_query(loop.query), features)
+        mask = mask + self.fine_bias(loop.query).unsqueeze(-1)
+        coarse = loop.coarse.unflatten(2, grid)
+        return mask + functional.interpolate(coarse, size=mask.shape[-2:], mode="bilinear", align_corners=False)
+
+    def _residual(self, loop: _Loop, seg_index: Tensor) -> Tensor:
+        """(B, K, D): what each `<seg>` writes back, from its own loop over nothing but the words up to it.
+
+        The words after a `<seg>` are not known when it is written, and the other objects' queries may be such
+        words; so every query runs as a picture of its own.
+        """
+        batch, count = seg_index.shape
+        places = torch.arange(loop.states.shape[1], device=seg_index.device)
+        later = places > seg_index.unsqueeze(-1)
+        alone = _Loop(
+            loop.pixels.repeat_interleave(count, 0), loop.states.repeat_interleave(count, 0),
+            loop.query.flatten(0, 1).unsqueeze(1), loop.coarse.flatten(0, 1).unsqueeze(1),
+            loop.may_read.masked_fill(later, float("-inf")).flatten(0, 1).unsqueeze(1),
+        )  # fmt: skip
+        for index in range(self.size.rounds):
+            alone = self._round(alone, first=index == 0)
+        rows = torch.arange(batch * count, device=seg_index.device)
+        seen = alone.states[rows, seg_index.flatten()] + alone.query.squeeze(1)
+        return (self.gate_write * self.write_out(seen)).unflatten(0, (batch, count))
+
+    def _classes(self, states: Tensor, classes: Classes) -> Tensor:
+        """(B, K, C): cosine of the class span's mean state with every label's text, over the temperature."""
+        spans = classes.spans.to(states.dtype)
+        named = self.class_out(spans @ states / spans.sum(-1, keepdim=True).clamp(min=1))
+        labels = functional.normalize(self.label_in(classes.labels), dim=-1)
+        return functional.normalize(named, dim=-1) @ labels.T / CLASS_TEMPERATURE
 
     def _pixels(self, detail: Tensor, vision: Tensor) -> Tensor:
         """Loop features (B, N, d): the backbone's visual tokens at stride 16 plus the branch's coarsest map."""
         seen = self.pixel_from_vision(vision).permute(0, 3, 1, 2)
         seen = functional.interpolate(seen, size=detail.shape[-2:], mode="bilinear", align_corners=False)
         return self.pixel_norm((seen + self.pixel_from_detail(detail)).flatten(2).transpose(1, 2))
+
+
+def mask_agreement(first: Tensor, second: Tensor) -> Tensor:
+    """(B, K) IoU of the masks of two rounds from their (B, K, N) logits; two empty masks agree."""
+    a, b = first > 0, second > 0
+    union = (a | b).sum(-1)
+    return torch.where(union > 0, (a & b).sum(-1) / union.clamp(min=1), torch.ones_like(union, dtype=first.dtype))

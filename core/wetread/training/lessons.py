@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from wetread.training.manifests import Part
+
 SIDE = phantoms.SIDE
 LEAST_PIXELS = 12
 UNKNOWN_LABELS = (
@@ -97,10 +99,14 @@ class Lessons:
         uncovered: weight of the drawn pictures of modalities that are not covered.
         seg: the mark written after each object.
         seed: of the generator; `state` and `restore` make a run resumable.
+        part: of the sets that keep groups out: what may be trained on, or what was kept out, for measuring.
     """
 
-    def __init__(self, root: Path, sets: list[SetConfig], drawn: float, uncovered: float, seg: str, seed: int) -> None:
-        self._sets = [_load(root, config) for config in sets]
+    def __init__(
+        self, root: Path, sets: list[SetConfig], drawn: float, uncovered: float, seg: str, seed: int,
+        part: Part = "train",
+    ) -> None:  # fmt: skip
+        self._sets = [_load(root, config, part) for config in sets]
         self._seg = seg
         weights = np.array([*(c.weight for c in sets), drawn, uncovered], dtype=np.float64)
         self._shares = weights / weights.sum()
@@ -113,6 +119,10 @@ class Lessons:
     def restore(self, state: dict[str, Any]) -> None:
         """Continue from a state."""
         self._rng.bit_generator.state = state
+
+    def reseed(self, seed: int) -> None:
+        """Start again with another seed; the pictures stay in memory."""
+        self._rng = np.random.default_rng(seed)
 
     def counts(self) -> dict[str, int]:
         """Examples in memory for each set."""
@@ -230,10 +240,10 @@ def _opening(modality: Modality) -> str:
     return f"This is {article} {modality.value} image."
 
 
-def _load(root: Path, config: SetConfig) -> _Set:
+def _load(root: Path, config: SetConfig, part: Part) -> _Set:
     loaded = _Set(config)
     entries = index(root / config.folder, slices=True, volumes_first=bool(config.label_values))
-    for entry in split(entries, "train" if config.holdout else "all"):
+    for entry in split(entries, part if config.holdout else "all"):
         named = replace(entry, label_names=config.label_values) if config.label_values else entry
         example = named.load()
         masks = dict(example.masks) or _ellipses(example)

@@ -1,9 +1,10 @@
 """Supervised training of backbone and head together: the words by cross-entropy, the pixels by the head's losses.
 
-Loss (docs/model.md; weights of BCE, Dice as LISA, boxes as BiomedParse's configuration):
-CE + sum over rounds of w_r (2 BCE + 0.5 Dice) + 5 L1 + 2 GIoU of the box + 0.5 BCE of the presence. The last round is
-judged on the fine mask, earlier rounds on their coarse one. A run is resumable: weights, optimiser and the lessons'
-generator are saved together, and a resumed run goes on with the same lessons.
+Loss (docs/model.md, `training/grounding_losses.py`): CE + sum over rounds of w_r (2 BCE + 0.5 Dice) + 5 L1 + 2 GIoU
+of the box + 0.5 BCE of the presence + 0.2 CE of the class. A head that writes back is trained by two passes over the
+answer: the first grounds it, the second reads the words that follow with the residuals on their embeddings. A run is
+resumable: weights, optimiser and the lessons' generator are saved together, and a resumed run goes on with the same
+lessons.
 """
 
 from __future__ import annotations
@@ -22,12 +23,16 @@ from torch.nn import functional
 
 from wetread.findings import BoxFrame
 from wetread.model.backbone import normalise, prompt_ids, seg_id, small_config
+from wetread.model.answers import parse_answer
 from wetread.model.checkpoint import head_size, save_model
+from wetread.model.class_spans import class_spans, label_embeddings, span_masks
 from wetread.model.grounded import GroundedModel, Sequences, pad_sequences
-from wetread.model.grounding import GroundingHead
+from wetread.model.grounding import Classes, Grounding, GroundingHead
 from wetread.model.prompts import FIND_ALL, segment_question, user_text
 from wetread.model.tokenizer import SEG_TOKEN, TURN_END, train_tokenizer
+from wetread.model.write_back import added_to_embeddings, spread
 from wetread.terminology import TARGETS, Modality
+from wetread.training.grounding_losses import grounding_losses
 from wetread.training.lessons import SIDE, UNKNOWN_LABELS, Lesson, Lessons, abstaining_answer
 from wetread.training.recipe import Recipe, read_recipe
 
@@ -36,8 +41,9 @@ if TYPE_CHECKING:
 
     from transformers import PreTrainedTokenizerFast
 
+    from wetread.training.manifests import Part
+
 STATE_FILE, METRICS_FILE, MODEL_FOLDER = "state.pt", "metrics.jsonl", "model"
-ROUND_WEIGHT = 0.3
 CORPUS_LESSONS = 1500
 
 
@@ -52,6 +58,8 @@ class Batch:
         masks: (B, K, 128, 128) soft truth.
         boxes: (B, K, 4) centre x, centre y, width, height, 0 to 1.
         shown: (B, K) bool, the target is in the picture.
+        names: the label before each `<seg>` of each lesson.
+        spans: (first, past the last) answer token of each of those labels.
     """
 
     pictures: Tensor
@@ -60,6 +68,8 @@ class Batch:
     masks: Tensor
     boxes: Tensor
     shown: Tensor
+    names: tuple[tuple[str, ...], ...]
+    spans: tuple[tuple[tuple[int, int], ...], ...]
 
 
 def train(config: Path, report: Callable[[str], None] = print, steps: int | None = None) -> Path:
@@ -71,13 +81,26 @@ def train(config: Path, report: Callable[[str], None] = print, steps: int | None
         steps: stop after this many steps in all, before the recipe's end (for pieces of a long run).
     """
     recipe = read_recipe(config)
+    report(f"loading {len(recipe.sets)} sets from {recipe.data}")
+    lessons = load_lessons(recipe)
+    report(f"examples: {lessons.counts()}")
+    run(recipe, lessons, _tokenizer(recipe, lessons), report, steps)
+    return recipe.output / MODEL_FOLDER
+
+
+def load_lessons(recipe: Recipe, part: Part = "train") -> Lessons:
+    """The lessons of a recipe, from one part of its sets."""
+    return Lessons(recipe.data, list(recipe.sets), recipe.drawn_cells, recipe.drawn_uncovered, SEG_TOKEN,
+                   recipe.seed, part)  # fmt: skip
+
+
+def run(
+    recipe: Recipe, lessons: Lessons, tokenizer: PreTrainedTokenizerFast, report: Callable[[str], None],
+    steps: int | None = None,
+) -> GroundedModel:  # fmt: skip
+    """Train a recipe on lessons that are loaded already, from the start or from its run folder's last checkpoint."""
     recipe.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    report(f"loading {len(recipe.sets)} sets from {recipe.data}")
-    lessons = Lessons(recipe.data, list(recipe.sets), recipe.drawn_cells, recipe.drawn_uncovered, SEG_TOKEN,
-                      recipe.seed)  # fmt: skip
-    report(f"examples: {lessons.counts()}")
-    tokenizer = _tokenizer(recipe, lessons)
     model = build_model(recipe, tokenizer)
     report(f"{count_parameters(model) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
     optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98))
@@ -88,7 +111,8 @@ def train(config: Path, report: Callable[[str], None] = print, steps: int | None
     for step in range(first, last):
         for group in optimiser.param_groups:
             group["lr"] = recipe.learning_rate * schedule(step, recipe)
-        parts = train_step(model, optimiser, make_batch([lessons.draw() for _ in range(recipe.batch)], tokenizer))
+        batch = make_batch([lessons.draw() for _ in range(recipe.batch)], tokenizer)
+        parts = train_step(model, optimiser, batch, tokenizer)
         with (recipe.output / METRICS_FILE).open("a", encoding="utf-8") as stream:
             stream.write(json.dumps({"step": step + 1} | parts) + "\n")
         if (step + 1) % 20 == 0 or step + 1 == last:
@@ -99,7 +123,7 @@ def train(config: Path, report: Callable[[str], None] = print, steps: int | None
             _save(recipe, model, tokenizer, optimiser, lessons, step + 1)
     if first >= last:
         _save(recipe, model, tokenizer, optimiser, lessons, first)  # only what the recipe says of the model is new
-    return recipe.output / MODEL_FOLDER
+    return model
 
 
 def build_model(recipe: Recipe, tokenizer: PreTrainedTokenizerFast) -> GroundedModel:
@@ -127,12 +151,13 @@ def schedule(step: int, recipe: Recipe) -> float:
 
 def make_batch(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, visual_tokens: int = 64) -> Batch:
     """Lessons to tensors."""
-    rows, starts = [], []
+    rows, starts, spans = [], [], []
     for lesson in lessons:
         prompt = prompt_ids(tokenizer, user_text(lesson.modality, lesson.question), visual_tokens)
         answer = tokenizer(lesson.answer + TURN_END, add_special_tokens=False)["input_ids"]
         rows.append(prompt + list(answer))
         starts.append(len(prompt))
+        spans.append(tuple(class_spans(tokenizer, answer, seg_id(tokenizer))))
     sequences = pad_sequences(rows, starts, seg_id(tokenizer), int(tokenizer.pad_token_id))
     count, most = sequences.seg_present.shape
     masks, boxes = torch.zeros(count, most, SIDE, SIDE), torch.zeros(count, most, 4)
@@ -146,20 +171,16 @@ def make_batch(lessons: list[Lesson], tokenizer: PreTrainedTokenizerFast, visual
     words = sequences.present & (positions >= sequences.answer_start[:, None])
     words &= torch.tensor([lesson.teaches_words for lesson in lessons])[:, None]
     pictures = normalise(np.stack([lesson.picture for lesson in lessons]))
-    return Batch(pictures, sequences, words, functional.avg_pool2d(masks, 2), boxes, shown)
+    names = tuple(tuple(item.label for item in parse_answer(lesson.answer.replace(SEG_TOKEN, "")).objects)
+                  for lesson in lessons)  # fmt: skip
+    return Batch(pictures, sequences, words, functional.avg_pool2d(masks, 2), boxes, shown, names, tuple(spans))
 
 
-def train_step(model: GroundedModel, optimiser: torch.optim.Optimizer, batch: Batch) -> dict[str, float]:
+def train_step(
+    model: GroundedModel, optimiser: torch.optim.Optimizer, batch: Batch, tokenizer: PreTrainedTokenizerFast
+) -> dict[str, float]:
     """One optimiser step; the parts of the loss as numbers."""
-    with torch.autocast("cpu", dtype=torch.bfloat16):
-        encoded, grid = model.encode(batch.pictures)
-        hidden = model.hidden_states(batch.sequences, encoded, grid)
-        logits = model.backbone.lm_head(hidden[:, :-1][batch.words[:, 1:]])
-        grounding = model.ground(batch.pictures, batch.sequences, encoded, grid, hidden)
-    parts = {"ce": functional.cross_entropy(logits.float(), batch.sequences.ids[:, 1:][batch.words[:, 1:]])}
-    asked = batch.sequences.seg_present
-    if asked.any():
-        parts |= grounding_losses(grounding, batch, asked)
+    parts = losses(model, batch, tokenizer)[0]
     loss = sum(parts.values(), start=torch.zeros(()))
     optimiser.zero_grad(set_to_none=True)
     loss.backward()
@@ -168,41 +189,43 @@ def train_step(model: GroundedModel, optimiser: torch.optim.Optimizer, batch: Ba
     return {name: float(value.detach()) for name, value in parts.items()}
 
 
-def grounding_losses(grounding: Any, batch: Batch, asked: Tensor) -> dict[str, Tensor]:
-    """Mask, box and presence losses over the `<seg>` tokens that are there, already weighted."""
-    truth, shown = batch.masks[asked], batch.shown[asked]
-    mask = mask_loss(grounding.mask_logits[asked].float(), truth)
-    small = functional.adaptive_avg_pool2d(truth, grounding.coarse_logits[0].shape[-2:])
-    for coarse in grounding.coarse_logits:
-        mask = mask + ROUND_WEIGHT * mask_loss(coarse[asked].float(), small)
-    losses = {"mask": mask}
-    boxes, presence = torch.zeros(()), torch.zeros(())
-    for box, logit in zip(grounding.boxes, grounding.presence_logits, strict=True):
-        presence = presence + 0.5 * functional.binary_cross_entropy_with_logits(logit[asked].float(), shown.float())
-        if shown.any():
-            boxes = boxes + ROUND_WEIGHT * box_loss(box[asked][shown].float(), batch.boxes[asked][shown])
-    return losses | {"box": boxes, "presence": presence}
+def losses(
+    model: GroundedModel, batch: Batch, tokenizer: PreTrainedTokenizerFast
+) -> tuple[dict[str, Tensor], Grounding, Tensor]:
+    """The parts of the loss, what the head gave, and the words' logits (N, vocabulary) at `batch.words`."""
+    asked = batch.sequences.seg_present
+    judged = _classes(model, batch, tokenizer) if model.head.size.classes else None
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        encoded, grid = model.encode(batch.pictures)
+        hidden = model.hidden_states(batch.sequences, encoded, grid)
+        grounding = model.ground(batch.pictures, batch.sequences, encoded, grid, hidden,
+                                 classes=judged[0] if judged else None)  # fmt: skip
+        if grounding.residual is not None and asked.any():
+            length = batch.sequences.ids.shape[1]
+            residual = spread(grounding.residual, batch.sequences.seg_positions, asked, length)
+            with added_to_embeddings(model.backbone, residual):
+                hidden = model.hidden_states(batch.sequences, encoded, grid)
+        logits = model.backbone.lm_head(hidden[:, :-1][batch.words[:, 1:]]).float()
+    parts = {"ce": functional.cross_entropy(logits, batch.sequences.ids[:, 1:][batch.words[:, 1:]])}
+    if asked.any():
+        parts |= grounding_losses(
+            grounding, batch.masks, batch.boxes, batch.shown, asked, judged[1] if judged else None
+        )
+    return parts, grounding, logits
 
 
-def mask_loss(logits: Tensor, truth: Tensor) -> Tensor:
-    """2 BCE + 0.5 Dice of (N, H, W) logits against soft truth; an empty truth counts in the BCE only."""
-    bce = functional.binary_cross_entropy_with_logits(logits, truth)
-    probability = logits.sigmoid()
-    overlap = (probability * truth).sum((1, 2))
-    dice = 1 - (2 * overlap + 1) / (probability.square().sum((1, 2)) + truth.square().sum((1, 2)) + 1)
-    there = truth.sum((1, 2)) > 0
-    return 2 * bce + 0.5 * (dice * there).sum() / there.sum().clamp(min=1)
-
-
-def box_loss(predicted: Tensor, truth: Tensor) -> Tensor:
-    """5 L1 + 2 (1 - GIoU) of (N, 4) boxes given as centre and size (Rezatofighi et al., CVPR 2019)."""
-    p_low, p_high = predicted[:, :2] - predicted[:, 2:] / 2, predicted[:, :2] + predicted[:, 2:] / 2
-    t_low, t_high = truth[:, :2] - truth[:, 2:] / 2, truth[:, :2] + truth[:, 2:] / 2
-    inside = (torch.minimum(p_high, t_high) - torch.maximum(p_low, t_low)).clamp(min=0).prod(1)
-    union = predicted[:, 2:].prod(1) + truth[:, 2:].prod(1) - inside
-    hull = (torch.maximum(p_high, t_high) - torch.minimum(p_low, t_low)).prod(1)
-    giou = inside / union.clamp(min=1e-6) - (hull - union) / hull.clamp(min=1e-6)
-    return 5 * functional.l1_loss(predicted, truth) + 2 * (1 - giou).mean()
+def _classes(model: GroundedModel, batch: Batch, tokenizer: PreTrainedTokenizerFast) -> tuple[Classes, Tensor]:
+    """What the classes of a batch are judged by, and the index of every `<seg>`'s true label."""
+    labels = [target.label for target in TARGETS]
+    start = int(batch.sequences.answer_start.min())
+    offsets = [int(answer) - start for answer in batch.sequences.answer_start]
+    spans = [[(a + offset, b + offset) for a, b in row] for row, offset in zip(batch.spans, offsets, strict=True)]
+    count = batch.sequences.seg_present.shape[1]
+    masks = span_masks(spans, count, batch.sequences.ids.shape[1] - start)
+    truth = torch.zeros(len(batch.names), count, dtype=torch.long)
+    for row, names in enumerate(batch.names):
+        truth[row, : len(names)] = torch.tensor([labels.index(name) for name in names], dtype=torch.long)
+    return Classes(masks, label_embeddings(model.backbone, tokenizer, labels)), truth
 
 
 def _centre_box(mask: np.ndarray) -> tuple[float, float, float, float]:
