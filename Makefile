@@ -15,7 +15,7 @@ PYTEST_ARGS ?=
 
 BIN = $(VENV)/bin
 INSTALL = VENV='$(VENV)' PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/install.sh
-DEBIAN_MARKERS = orthanc or pixelmed or dcmtk
+DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE

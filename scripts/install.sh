@@ -95,7 +95,7 @@ app)
     ;;
 dev)
     say "what training, the tests and the linters need (under a minute, 0.9 GB)"
-    pip_install -e '.[app,dev,ecg,train]'
+    pip_install -e '.[app,dev,ecg,postgresql,train]'
     ;;
 *)
     echo "usage: scripts/install.sh core|app|dev" >&2

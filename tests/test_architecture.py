@@ -15,6 +15,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a room may import itself and every room of the layers before its own.
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("vocabulary",),
+    ("records",),
     ("imaging", "regions"),
     ("model",),
     ("reading",),
