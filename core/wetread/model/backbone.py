@@ -1,8 +1,7 @@
 """The vision-language backbone: pictures and words in, Qwen's tensors out.
 
 The small model is transformers' Qwen3-VL class at a small size, so everything here runs unchanged on the published
-8B checkpoints. Pixels are cut into patches in the order of Qwen's image processor (merge blocks first; parity is
-tested against `Qwen2VLImageProcessorPil`); torchvision is never needed.
+8B checkpoints. How pictures become patches is in `processing`, how words become tokens in `chat`.
 """
 
 from __future__ import annotations
@@ -10,17 +9,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import numpy as np
-import torch
-
+from wetread.model.chat import prompt_ids
+from wetread.model.processing import normalise, patchify
 from wetread.model.tokenizer import IMAGE_TOKEN, SEG_TOKEN, VIDEO_TOKEN, VISION_END, VISION_START
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerFast, Qwen3VLConfig
 
-PIXEL_MEAN, PIXEL_STD = 0.5, 0.5
-IMAGE_TYPE = 1
+IMAGE_TYPE, VIDEO_TYPE = 1, 2
+"""Values of mm_token_type_ids; 0 is text."""
+
+__all__ = [
+    "IMAGE_TYPE", "VIDEO_TYPE", "BackboneSize", "normalise", "patchify", "prompt_ids", "seg_id", "small_config",
+]  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,41 +90,6 @@ def small_config(tokenizer: PreTrainedTokenizerFast, size: BackboneSize) -> Qwen
         vision_end_token_id=token(VISION_END),
         tie_word_embeddings=True,
     )
-
-
-def patchify(pictures: torch.Tensor, patch: int, merge: int, temporal: int = 1) -> tuple[torch.Tensor, torch.Tensor]:
-    """Pictures to Qwen's flattened patches.
-
-    Args:
-        pictures: (B, 3, H, W) float, already normalised; H and W multiples of patch * merge.
-        patch: patch side in pixels.
-        merge: patches merged per side into one visual token.
-        temporal: temporal patch size; the picture is repeated that often.
-
-    Returns:
-        pixel_values (B * h * w, 3 * temporal * patch * patch) and image_grid_thw (B, 3).
-    """
-    batch, channels, height, width = pictures.shape
-    h, w = height // patch, width // patch
-    cut = pictures.reshape(batch, channels, h // merge, merge, patch, w // merge, merge, patch)
-    cut = cut.permute(0, 2, 5, 3, 6, 1, 4, 7)
-    cut = cut.unsqueeze(6).expand(-1, -1, -1, -1, -1, -1, temporal, -1, -1)
-    grid = torch.tensor([[1, h, w]], dtype=torch.long, device=pictures.device).repeat(batch, 1)
-    return cut.reshape(batch * h * w, -1), grid
-
-
-def normalise(pictures: NDArray[np.uint8]) -> torch.Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) float in [-1, 1], Qwen3-VL's mean and std of 0.5."""
-    return (torch.tensor(pictures).permute(0, 3, 1, 2).float() / 255.0 - PIXEL_MEAN) / PIXEL_STD
-
-
-def prompt_ids(tokenizer: PreTrainedTokenizerFast, text: str, visual_tokens: int) -> list[int]:
-    """Token ids of one user turn with one picture, up to and including the assistant's opening."""
-    harmless = text.replace("<|", "< |").replace(SEG_TOKEN, "< seg >")  # a question can never write control tokens
-    messages = [{"role": "user", "content": [{"type": "image"}, {"type": "text", "text": harmless}]}]
-    rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-    rendered = rendered.replace(IMAGE_TOKEN, IMAGE_TOKEN * visual_tokens)
-    return list(tokenizer(rendered, add_special_tokens=False)["input_ids"])
 
 
 def seg_id(tokenizer: PreTrainedTokenizerFast) -> int:

@@ -39,13 +39,23 @@ class Sequences:
     seg_positions: Tensor
     seg_present: Tensor
 
+    def to(self, device: torch.device) -> Sequences:
+        """The same on another device."""
+        return Sequences(*(part.to(device) for part in (self.ids, self.present, self.answer_start,
+                                                        self.seg_positions, self.seg_present)))  # fmt: skip
+
 
 def pad_sequences(rows: list[list[int]], starts: list[int], seg: int, pad: int) -> Sequences:
     """Right-pad token rows and find their `<seg>` tokens after `starts`."""
+    found = [[i for i, t in enumerate(row) if t == seg and i >= start] for row, start in zip(rows, starts, strict=True)]
+    return pad_marked(rows, starts, found, pad)
+
+
+def pad_marked(rows: list[list[int]], starts: list[int], found: list[list[int]], pad: int) -> Sequences:
+    """Right-pad token rows whose marks, the tokens to be grounded, are known."""
     length = max(len(row) for row in rows)
     ids = torch.full((len(rows), length), pad, dtype=torch.long)
     present = torch.zeros((len(rows), length), dtype=torch.bool)
-    found = [[i for i, t in enumerate(row) if t == seg and i >= start] for row, start in zip(rows, starts, strict=True)]
     most = max(1, *(len(f) for f in found))
     positions = torch.zeros((len(rows), most), dtype=torch.long)
     seg_present = torch.zeros((len(rows), most), dtype=torch.bool)

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from wetread.model.families import IMAGE_TOKEN, TURN_END, VIDEO_TOKEN, VISION_END, VISION_START
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
@@ -16,10 +18,6 @@ if TYPE_CHECKING:
 
 SEG_TOKEN = "<seg>"
 PAD_TOKEN = "<|endoftext|>"
-TURN_END = "<|im_end|>"
-IMAGE_TOKEN = "<|image_pad|>"
-VIDEO_TOKEN = "<|video_pad|>"
-VISION_START, VISION_END = "<|vision_start|>", "<|vision_end|>"
 SPECIAL_TOKENS = (
     PAD_TOKEN, "<|im_start|>", TURN_END, VISION_START, VISION_END, IMAGE_TOKEN, VIDEO_TOKEN, SEG_TOKEN,
 )  # fmt: skip
@@ -27,7 +25,8 @@ SPECIAL_TOKENS = (
 CHAT_TEMPLATE = (
     "{% for message in messages %}<|im_start|>{{ message.role }}\n"
     "{% if message.content is string %}{{ message.content }}{% else %}{% for part in message.content %}"
-    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
+    "{% if part.type == 'image' %}<|vision_start|><|image_pad|><|vision_end|>"
+    "{% elif part.type == 'video' %}<|vision_start|><|video_pad|><|vision_end|>{% else %}{{ part.text }}{% endif %}"
     "{% endfor %}{% endif %}<|im_end|>\n{% endfor %}"
     "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
 )
