@@ -43,12 +43,14 @@ class Encoded:
             for Qwen3-VL `deepstack_features`, one list of N such tensors per layer; None without pictures.
         grid: (N, 3) long, image_grid_thw in patches.
         video: shown before the pictures.
+        keys: N names under which an engine keeps what belongs to the pictures; empty where it keeps nothing.
     """
 
     pictures: tuple[Tensor, ...]
     features: Any
     grid: Tensor
     video: EncodedVideo | None = None
+    keys: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -63,7 +65,8 @@ class Encoded:
             [self.features.pooler_output[i] for i in wanted],
             None if deep is None else [[layer[i] for i in wanted] for layer in deep],
         )
-        return Encoded(tuple(self.pictures[i] for i in wanted), features, self.grid[wanted], self.video)
+        keys = tuple(self.keys[i] for i in wanted) if self.keys else ()
+        return Encoded(tuple(self.pictures[i] for i in wanted), features, self.grid[wanted], self.video, keys)
 
 
 def bundle(pooled: Sequence[Tensor], deep: Sequence[Sequence[Tensor]] | None) -> Any:
@@ -103,4 +106,5 @@ def joined(parts: Sequence[Encoded]) -> Encoded:
     if layers[0] is not None:
         deep = [[tokens for part in level for tokens in part] for level in zip(*layers, strict=True)]
     pictures = tuple(picture for part in shown for picture in part.pictures)
-    return Encoded(pictures, bundle(pooled, deep), grid, video)
+    keys = tuple(key for part in shown for key in part.keys) if all(part.keys for part in shown) else ()
+    return Encoded(pictures, bundle(pooled, deep), grid, video, keys)
