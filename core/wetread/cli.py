@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_evaluate, _add_train):
+    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_evaluate, _add_train, _add_data):
         add(commands, common)
     return parser
 
@@ -174,6 +174,46 @@ def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
     )
     supervised.add_argument("--config", metavar="FILE", type=Path, required=True, help="recipe (YAML)")
     supervised.set_defaults(run=_train_sft)
+    ablation = kinds.add_parser(
+        "ablate",
+        parents=[common],
+        help="train one recipe with ways of the grounding loop closed, and report what differs",
+        description="Train one recipe with ways of the loop closed, with several seeds; writes table, plot and JSON.",
+    )
+    ablation.add_argument("--config", metavar="FILE", type=Path, required=True, help="ablation (YAML)")
+    ablation.set_defaults(run=_train_ablate)
+
+
+def _add_data(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "data", help="check CLIMB on disk, build questions from MIMIC-IV", description="Data sets for training."
+    )
+    kinds = parser.add_subparsers(metavar="KIND", required=True)
+    check = kinds.add_parser(
+        "check",
+        parents=[common],
+        help="which CLIMB data sets are on disk, complete or broken",
+        description="Read every annotation line below CLIMB's root and look up every file it names.",
+    )
+    check.add_argument("root", metavar="ROOT", type=Path, help="CLIMB's root folder")
+    check.add_argument("--json", action="store_true", help="the whole report as JSON")
+    check.add_argument("--quiet", action="store_true", help="no progress")
+    check.set_defaults(run=_data_check)
+    mimic = kinds.add_parser(
+        "mimic",
+        parents=[common],
+        help="build question sets from MIMIC-IV: length of stay, mortality and the five QA types",
+        description="Build question sets from MIMIC-IV's csv.gz files; an interrupted build goes on where it was.",
+    )
+    mimic.add_argument("root", metavar="ROOT", type=Path, help="folder with hosp/ and icu/, or CLIMB's root")
+    mimic.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the question sets are written")
+    mimic.add_argument("--hours", type=float, default=48.0, metavar="H", help="evidence up to; default: %(default)s")
+    mimic.add_argument("--tokens", type=int, default=4096, metavar="N", help="budget of a record's text; %(default)s")
+    mimic.add_argument("--model", metavar="NAME|PATH", help="count tokens with this model's tokenizer")
+    mimic.add_argument("--limit", type=int, metavar="N", help="at most so many admissions")
+    mimic.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the choices; %(default)s")
+    mimic.add_argument("--quiet", action="store_true", help="no progress")
+    mimic.set_defaults(run=_data_mimic)
 
 
 def _read(options: argparse.Namespace) -> int:
@@ -224,3 +264,23 @@ def _train_sft(options: argparse.Namespace) -> int:
     folder = train(options.config, report=lambda line: print(line, flush=True))
     print(f"The model is in {folder}; measure it with: wetread evaluate --model {folder} --data DIR --split holdout")
     return DONE
+
+
+def _train_ablate(options: argparse.Namespace) -> int:
+    from wetread.training.ablation import ablate
+
+    card = ablate(options.config, report=lambda line: print(line, flush=True))
+    print(f"The report is in {card}.")
+    return DONE
+
+
+def _data_check(options: argparse.Namespace) -> int:
+    from wetread.commands.data import check
+
+    return check(options)
+
+
+def _data_mimic(options: argparse.Namespace) -> int:
+    from wetread.commands.data import mimic
+
+    return mimic(options)

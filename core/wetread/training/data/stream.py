@@ -123,6 +123,8 @@ class ItemStream:
             order = self._order(self.epoch)
             while self.position < len(self) * self.world:
                 item = self._usable(order)
+                if self.epoch == 0 and "missing" in item.extra:
+                    self.faults.add(f"missing {item.extra['missing']} (item kept)", item.location)
                 self.position += self.world
                 yield item
             self.epoch, self.position = self.epoch + 1, 0
