@@ -1,13 +1,13 @@
-"""Model folders: Hugging Face layout + `grounding.safetensors` + `wetread.json`.
+"""What a model says of itself: `wetread.json`, or what a foreign checkpoint's own files tell.
 
-`wetread.json` is the model's own statement of what it is and covers; it is read without torch, so that a server can
-list its models before any weight is loaded. Weights are safetensors only. The Device UID is derived from the hash of
-all weights: every fine-tune is a new device (IHE AIR).
+Four kinds of folder are read, all without torch, so that a server can list its models before any weight is loaded:
+a model of ours (backbone, `grounding.safetensors`, `wetread.json`); any Qwen-VL checkpoint in Hugging Face layout;
+a companion, `wetread.json` and a head without a backbone, which names its ``base``; and a PEFT adapter. Weights are
+safetensors only. The Device UID derives from the hash of all weights: every fine-tune is a new device (IHE AIR).
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +16,23 @@ from typing import TYPE_CHECKING, Any
 from wetread import uids
 from wetread.errors import ModelUnavailable
 from wetread.findings import BoxFrame
-from wetread.terminology import Modality
+from wetread.model.adapters import Adapter, base_of_adapter, read_adapter
+from wetread.model.families import FAMILIES, PromptVariant, family_of_type, known_checkpoint
+from wetread.model.location import (
+    ADAPTER_FILE,
+    CONFIG_FILE,
+    MODEL_FILE,
+    SHIPPED,
+    display_name,
+    find,
+    is_hub_id,
+    read_object,
+    said_by,
+    shipped,
+    weight_files,
+)
+from wetread.model.weights_hash import combined, hash_of_files
+from wetread.terminology import TARGETS, Modality
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
@@ -24,21 +40,24 @@ if TYPE_CHECKING:
     from wetread.model.grounded import GroundedModel
     from wetread.model.grounding import GroundingSize
 
-MODEL_FILE = "wetread.json"
+__all__ = ["GROUNDING_FILE", "MODEL_FILE", "SHIPPED", "ModelInfo", "head_size", "locate", "read_info", "save_model"]
+
 GROUNDING_FILE = "grounding.safetensors"
-SHIPPED = Path(__file__).parent / "weights"
+LONGEST_NAME = 64
+"""Of a DICOM LO value, where the model's name goes."""
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What `wetread.json` says, and where it was found.
+    """What a model covers, and where it was found.
 
     Args:
         name: e.g. ``wetread-mini``.
         version: of these weights.
         family: architecture whose classes load it (``qwen3_vl``).
         box_frame: frame of the boxes the language model writes.
-        side: the picture is scaled to side x side pixels for the model.
+        side: the picture is scaled to side x side pixels for the model; 0 where it keeps its aspect (`LoadedModel.fit`
+            knows both).
         modalities: what it was trained on; others are abstained on.
         labels: targets it may name.
         field_mm: target -> (least, most) mm across of the images it was learned on, where spacing was known.
@@ -49,6 +68,12 @@ class ModelInfo:
         head: keyword arguments of `GroundingSize`.
         weights_sha256: over all weight files, set when loaded from a folder.
         folder: where it lies.
+        prompt: what is said around the question.
+        instruction: replaces the variant's own words after the question; empty keeps them.
+        pixels: least and most pixels of a picture; None where the family and `preprocessor_config.json` decide.
+        backbone: folder of the backbone's weights, where it is not `folder`.
+        adapter: a LoRA adapter that is merged into the backbone.
+        grounds: False where there is no grounding head: findings are boxes without masks.
     """
 
     name: str
@@ -66,15 +91,26 @@ class ModelInfo:
     head: dict[str, Any]
     weights_sha256: str
     folder: Path
+    prompt: PromptVariant = PromptVariant.MINI
+    instruction: str = ""
+    pixels: tuple[int, int] | None = None
+    backbone: Path | None = None
+    adapter: Adapter | None = None
+    grounds: bool = True
 
     @property
     def device_uid(self) -> str:
         """DICOM UID of this device: changes whenever a weight changes."""
         return uids.derived(uids.DEVICES, self.weights_sha256)
 
+    @property
+    def backbone_folder(self) -> Path:
+        """Where `config.json` and the backbone's weights lie."""
+        return self.backbone or self.folder
+
 
 def locate(model: str | Path) -> Path:
-    """The folder of a shipped model's name or of a path.
+    """The folder with `wetread.json` of a shipped model's name or of a path.
 
     Raises:
         ModelUnavailable: neither; the message tells how to get it.
@@ -82,24 +118,49 @@ def locate(model: str | Path) -> Path:
     for folder in (Path(model), SHIPPED / str(model)):
         if (folder / MODEL_FILE).is_file():
             return folder
-    shipped = ", ".join(sorted(p.parent.name for p in SHIPPED.glob(f"*/{MODEL_FILE}"))) or "none"
-    raise ModelUnavailable(
-        "no such model", model, f"give a folder with {MODEL_FILE}, or one of the shipped models ({shipped})"
-    )
+    raise ModelUnavailable("no such model", model, f"give a folder with {MODEL_FILE}, or one of the shipped models "
+                           f"({', '.join(shipped()) or 'none'})")  # fmt: skip
 
 
-def read_info(model: str | Path) -> ModelInfo:
-    """What a model says of itself; loads no weights and no torch."""
-    folder = locate(model)
-    path = folder / MODEL_FILE
+def read_info(model: str | Path, adapter: str | Path | None = None) -> ModelInfo:
+    """What a model says of itself; loads no weights and no torch.
+
+    Args:
+        model: a shipped model's name, a folder of one of the four kinds, or a hub id.
+        adapter: folder of a LoRA adapter for it.
+
+    Raises:
+        ModelUnavailable: not there, not readable, or an adapter for another base.
+    """
+    folder = find(model)
+    said = said_by(folder)
+    if adapter is None and (folder / ADAPTER_FILE).is_file() and not (folder / CONFIG_FILE).is_file():
+        adapter = folder
+    base = folder
+    if not (folder / CONFIG_FILE).is_file():
+        base = _base(folder, said, adapter)
+    complete = said if base == folder else said_by(base)
+    statement = (complete or _derived(base, model if base == folder else None)) | said
+    digests = [hash_of_files(weight_files(base))]
+    if base != folder and (folder / GROUNDING_FILE).is_file():
+        digests.append(hash_of_files([folder / GROUNDING_FILE]))
+    merged = None
+    if adapter is not None:
+        merged = read_adapter(Path(adapter), base, digests[0])
+        digests.append(hash_of_files(weight_files(Path(adapter))))
+    return _info(statement, folder, base, merged, combined(digests))
+
+
+def _info(said: dict[str, Any], folder: Path, base: Path, adapter: Adapter | None, digest: str) -> ModelInfo:
     try:
-        said = json.loads(path.read_text(encoding="utf-8"))
+        side = int(said["side"])
+        pixels = said.get("pixels")
         return ModelInfo(
             name=said["name"],
             version=said["version"],
             family=said["family"],
             box_frame=BoxFrame(said["box_frame"]),
-            side=int(said["side"]),
+            side=side,
             modalities=tuple(Modality(m) for m in said["modalities"]),
             labels=tuple(said["labels"]),
             field_mm={label: (float(least), float(most)) for label, (least, most) in said["field_mm"].items()},
@@ -108,24 +169,64 @@ def read_info(model: str | Path) -> ModelInfo:
             training=dict(said["training"]),
             metrics=dict(said["metrics"]),
             head=dict(said["head"]),
-            weights_sha256=_hash_of_weights(folder),
+            weights_sha256=digest,
             folder=folder,
+            prompt=PromptVariant(said.get("prompt", PromptVariant.MINI if side else PromptVariant.PLAIN)),
+            instruction=str(said.get("instruction", "")),
+            pixels=(int(pixels[0]), int(pixels[1])) if pixels else None,
+            backbone=base if base != folder else None,
+            adapter=adapter,
+            grounds=any((place / GROUNDING_FILE).is_file() for place in (folder, base)),
         )
-    except (KeyError, ValueError, TypeError) as error:
-        raise ModelUnavailable(f"unreadable {MODEL_FILE} ({error})", path, "repair or download it again") from error
+    except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
+        raise ModelUnavailable(
+            f"unreadable {MODEL_FILE} ({type(error).__name__}: {error})", folder, "repair or download it again"
+        ) from error
 
 
-def _hash_of_weights(folder: Path) -> str:
-    digest = hashlib.sha256()
-    files = sorted(folder.glob("*.safetensors"))
-    if not files:
-        raise ModelUnavailable("no safetensors weights", folder, "download the model again; other formats are not read")
-    for file in files:
-        digest.update(file.name.encode())
-        with file.open("rb") as stream:
-            while block := stream.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()
+def _base(folder: Path, said: dict[str, Any], adapter: str | Path | None) -> Path:
+    """The folder of the backbone that a companion or an adapter names; a path may be relative to the folder."""
+    named = said.get("base") or (base_of_adapter(Path(adapter)) if adapter is not None else None)
+    if not isinstance(named, str) or not named:
+        raise ModelUnavailable(f"neither {CONFIG_FILE} nor a base", folder, f'name it in {MODEL_FILE}: "base": "..."')
+    beside = folder / named
+    if (beside / CONFIG_FILE).is_file():
+        return beside
+    if Path(named).is_absolute() and not Path(named).is_dir() and known_checkpoint(Path(named).name):
+        named = str(known_checkpoint(Path(named).name).hub_id)  # type: ignore[union-attr] # trained elsewhere
+    return find(named)
+
+
+def _derived(folder: Path, asked: str | Path | None) -> dict[str, Any]:
+    """A statement for weights without one, from `config.json` and the table; a `wetread.json` beside them wins."""
+    config = read_object(folder / CONFIG_FILE)
+    model_type = str(config.get("model_type"))
+    family = family_of_type(model_type)
+    if family is None:
+        raise ModelUnavailable(
+            f"no family reads model_type {model_type!r}", folder,
+            f"use a checkpoint of {', '.join(t for f in FAMILIES for t in f.model_types)}",
+        )  # fmt: skip
+    named = str(asked) if asked is not None and is_hub_id(str(asked)) else display_name(folder)
+    known = known_checkpoint(named) or known_checkpoint(str(config.get("_name_or_path", "")))
+    without = set() if model_type.startswith("time_series") else {Modality.ECG}
+    return {
+        "name": named.split("/")[-1][:LONGEST_NAME],
+        "version": folder.name[:12] if folder.parent.name == "snapshots" else "unstated",
+        "family": family.name,
+        "box_frame": family.box_frame,
+        "side": 0,
+        "modalities": [modality for modality in Modality if modality not in without],
+        "labels": [target.label for target in TARGETS],
+        "field_mm": {},
+        "licence": known.licence if known else "unstated; see where the weights come from",
+        "training_data": [],
+        "training": {},
+        "metrics": {},
+        "head": {},
+        "prompt": known.prompt if known else family.prompt,
+        "pixels": known.pixels if known else None,
+    }
 
 
 def head_size(info: dict[str, Any], language: int) -> GroundingSize:
@@ -137,34 +238,18 @@ def head_size(info: dict[str, Any], language: int) -> GroundingSize:
 
 
 def load_model(info: ModelInfo) -> tuple[GroundedModel, PreTrainedTokenizerFast]:
-    """Backbone, head and tokenizer, float32, on the CPU, ready to read.
+    """Backbone and head as one module and the tokenizer, float32 on the CPU: where training begins.
 
     Raises:
-        ModelUnavailable: weights that are missing or do not fit the configuration.
+        ModelUnavailable: weights that do not load, or no grounding head.
     """
-    from safetensors import SafetensorError
-    from safetensors.torch import load_file
-    from torch import float32
-    from transformers import AutoModelForImageTextToText, PreTrainedTokenizerFast
-    from transformers.utils import logging
+    from wetread.model.loaded import load_model as load
+    from wetread.model.loading import ModelOptions
 
-    from wetread.model.grounded import GroundedModel
-    from wetread.model.grounding import GroundingHead
-
-    logging.disable_progress_bar()
-    try:
-        backbone = AutoModelForImageTextToText.from_pretrained(
-            info.folder, dtype=float32, attn_implementation="sdpa", local_files_only=True, use_safetensors=True
-        )
-        tokenizer = PreTrainedTokenizerFast.from_pretrained(info.folder, local_files_only=True)
-        head = GroundingHead(head_size(info.head, backbone.config.text_config.hidden_size))
-        weights = load_file(info.folder / GROUNDING_FILE)
-        head.load_state_dict({name: value.float() if value.is_floating_point() else value
-                              for name, value in weights.items()})  # fmt: skip
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise ModelUnavailable(f"weights do not load ({type(error).__name__}: {error})", info.folder,
-                               "repair the folder or download the model again") from error  # fmt: skip
-    return GroundedModel(backbone, head).eval(), tokenizer
+    model = load(info, ModelOptions(device="cpu", dtype="float32"))
+    if model.grounded is None:
+        raise ModelUnavailable("no grounding head", info.folder, f"a model to train on needs {GROUNDING_FILE}")
+    return model.grounded, model.tokenizer
 
 
 def save_model(
@@ -180,15 +265,22 @@ def save_model(
     """
     import copy
 
-    from safetensors.torch import save_file
     from torch import bfloat16
 
     folder.mkdir(parents=True, exist_ok=True)
     copy.deepcopy(model.backbone).to(bfloat16).save_pretrained(folder, safe_serialization=True)
     tokenizer.save_pretrained(folder)
-    head = {
-        name: (value.to(bfloat16) if value.is_floating_point() else value).contiguous()
-        for name, value in model.head.state_dict().items()
-    }
-    save_file(head, folder / GROUNDING_FILE)
+    save_head(model.head, folder)
     (folder / MODEL_FILE).write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def save_head(head: Any, folder: Path) -> None:
+    """Write the grounding head alone, bfloat16: all that a companion folder needs beside its `wetread.json`."""
+    from safetensors.torch import save_file
+    from torch import bfloat16
+
+    weights = {
+        name: (value.to(bfloat16) if value.is_floating_point() else value).contiguous()
+        for name, value in head.state_dict().items()
+    }
+    save_file(weights, folder / GROUNDING_FILE)

@@ -16,6 +16,7 @@ import torch
 from wetread.errors import ModelUnavailable
 from wetread.model.checkpoint import GROUNDING_FILE, head_size
 from wetread.model.families import Family, family_named, family_of_type
+from wetread.model.location import REPAIR
 from wetread.model.processing import Preprocessing
 
 if TYPE_CHECKING:
@@ -25,8 +26,6 @@ if TYPE_CHECKING:
 
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.grounding import GroundingHead
-
-REPAIR = "repair the folder or download the model again"
 
 
 @dataclass(frozen=True, slots=True)
