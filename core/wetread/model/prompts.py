@@ -1,8 +1,11 @@
-"""What the model is asked, and nothing else: the question and the kind of picture.
+r"""What the model is asked, and nothing else: the kind of picture, the question, and the form of the answer.
 
 The kind of picture is a word of `terminology.Modality`, taken from SOP class and Modality; no free text of a DICOM
 header ever enters a prompt. The segmentation form is RCMed's ("Please segment <class name> in the given image.",
-method figure of xmed-lab/RCMed @0186124).
+method figure of xmed-lab/RCMed @0186124). wetread-mini knows its answer form; larger models are told it after the
+question. The QoQ variants ask for the same parts, in the same order and under the same names (think tags, fenced
+JSON with ``bbox_2d``, ``\boxed{}``), as the templates these models were trained with
+(DDVD233/QoQ_Med, examples/format_prompt); the words are ours, and ``instruction`` in `wetread.json` replaces them.
 """
 
 from __future__ import annotations
@@ -10,13 +13,34 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from wetread.terminology import find_target
+from wetread.model.families import PromptVariant
+from wetread.terminology import TARGETS, find_target
 
 if TYPE_CHECKING:
+    from wetread.model.checkpoint import ModelInfo
     from wetread.terminology import Modality
 
 FIND_ALL = "Find and outline all objects of interest."
 _SEGMENT = re.compile(r"^\s*please\s+segment\s+(?:the\s+)?(.+?)\s+in\s+the\s+given\s+image", re.IGNORECASE)
+
+_REASON = (
+    "First reason step by step, as an inner monologue between <think> and </think>. "
+    "After it, write the final answer inside \\boxed{}."
+)
+_OBJECTS = (
+    "Between the two, list all objects of interest as JSON inside ```json and ```: a list of objects, each with the "
+    'key "bbox_2d" holding the box as [x1, y1, x2, y2] and the key "label" holding its name.'
+)
+_CLOSED = (
+    'Inside \\boxed{} write the labels that apply, separated by commas, or "none". '
+    "Use these names where they fit: {labels}."
+)
+INSTRUCTIONS = {
+    PromptVariant.MINI: "",
+    PromptVariant.PLAIN: f"{_REASON} {_OBJECTS} {_CLOSED}",
+    PromptVariant.QOQ_MED: f"{_REASON} {_OBJECTS}",
+    PromptVariant.QOQ_MED3: _REASON,
+}
 
 
 def segment_question(label: str) -> str:
@@ -33,8 +57,25 @@ def asked_label(question: str) -> str | None:
     return target.label if target else match.group(1).strip().lower()
 
 
-def user_text(modality: Modality, question: str) -> str:
-    """The text part of the user's turn; the picture comes before it."""
+def user_text(
+    modality: Modality, question: str, variant: PromptVariant = PromptVariant.MINI, instruction: str = ""
+) -> str:
+    """The text part of the user's turn; the picture comes before it.
+
+    Args:
+        modality: of the Sample.
+        question: as asked.
+        variant: what is said after the question.
+        instruction: said in its place where it is not empty.
+    """
     label = asked_label(question)
     asked = segment_question(label) if label else question.strip()
-    return f"Modality: {modality.value}. {asked}"
+    said = instruction or INSTRUCTIONS[variant]
+    if "{labels}" in said:
+        said = said.replace("{labels}", ", ".join(t.label for t in TARGETS if modality in t.modalities) or "none yet")
+    return f"Modality: {modality.value}. {asked}" + (f"\n{said}" if said else "")
+
+
+def words_for(info: ModelInfo, modality: Modality, question: str) -> str:
+    """`user_text` as this model wants it."""
+    return user_text(modality, question, info.prompt, info.instruction)
