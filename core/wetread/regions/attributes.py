@@ -137,7 +137,7 @@ class Size:
         word: by share.
         area_mm2: 2-D with known spacing.
         volume_ml: 3-D with known spacing.
-        diameter_px: of the disc (ball) of equal area (volume), in pixels; in a volume None where spacing is known.
+        diameter_px: of the disc (ball) of as many pixels (voxels), in pixels.
         diameter_mm: the same in millimetres; None where spacing is unknown.
     """
 

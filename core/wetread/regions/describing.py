@@ -1,0 +1,322 @@
+"""`describe`: masks and their image in; attributes, text and overlay out (RCMed's colour-region idea).
+
+Deterministic and closed: every word of the text comes from an attribute, and every attribute is measured. The order of
+the work: masks become crops, each crop is measured together with its ring, regions get colours by contrast, pairs get
+relations. Text and overlay are made when they are asked for, from the same values.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from wetread.errors import RefusedInput
+from wetread.regions.attributes import ColourPart, Intensity, Part, Region, Relation, RelationKind, Scene
+from wetread.regions.colours import name_colours
+from wetread.regions.grid import Geometry, Grid, grid_of
+from wetread.regions.intensity import COLOUR_MODALITIES, RING_PIXELS, compare, display_range, grey_of, ring_of
+from wetread.regions.labels import Targets, is_paired, label_of, targets_for
+from wetread.regions.location import locate, place_of, size_of
+from wetread.regions.masks import Cut, Masks, cut, image_shape
+from wetread.regions.overlay import paint, shown_as_picture
+from wetread.regions.palette import choose_colours
+from wetread.regions.relations import INVERSE, Piece, relate
+from wetread.regions.shape import measure_shape
+from wetread.terminology import Modality
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from wetread.regions.attributes import Location, Shape, Size
+
+MOST_PARTS = 10
+
+
+@dataclass(frozen=True, eq=False)
+class Description:
+    """What is true of some masks over one image.
+
+    Args:
+        scene: the image as a whole.
+        regions: one for each mask that is not empty, in the order given.
+        relations: of near pairs, each pair once.
+        language: of the text, ISO 639-1.
+        seed: chooses the phrasings.
+        grid: the frame of the measurements.
+    """
+
+    scene: Scene
+    regions: tuple[Region, ...]
+    relations: tuple[Relation, ...]
+    language: str
+    seed: int
+    grid: Grid
+    _image: NDArray[Any]
+    _cuts: tuple[Cut, ...]
+    _window: tuple[float, float] | None = None
+
+    @cached_property
+    def text(self) -> str:
+        """The whole description in words."""
+        from wetread.regions.text import render
+
+        return render(self)
+
+    @cached_property
+    def sentences(self) -> tuple[str, ...]:
+        """The text of each region alone, in the order of `regions`; it says all that is known of that region."""
+        from wetread.regions.text import render_region
+
+        return tuple(render_region(self, region) for region in self.regions)
+
+    @cached_property
+    def overlay(self) -> NDArray[np.uint8]:
+        """(rows, columns, 3) uint8: regions over the picture; of a volume, over its key plane."""
+        return self.overlay_of(self.key_plane)
+
+    @property
+    def picture(self) -> NDArray[np.uint8]:
+        """(rows, columns, 3) uint8: what `overlay` is drawn over."""
+        return self.picture_of(self.key_plane)
+
+    @property
+    def key_plane(self) -> int:
+        """The plane of a volume on which most pixels are marked, the first of equals; 0 for a picture."""
+        if len(self.grid.shape) == 2:
+            return 0
+        counts = np.zeros(self.grid.shape[0], dtype=np.int64)
+        for one in self._cuts:
+            counts[one.box[0]] += one.crop.sum(axis=(1, 2))
+        return int(counts.argmax()) if counts.any() else self.grid.shape[0] // 2
+
+    def picture_of(self, plane: int) -> NDArray[np.uint8]:
+        """One plane as (rows, columns, 3) uint8 without regions."""
+        return shown_as_picture(self._image if len(self.grid.shape) == 2 else self._image[plane], self._window)
+
+    def overlay_of(self, plane: int) -> NDArray[np.uint8]:
+        """One plane with the regions on it drawn over."""
+        drawn = []
+        for region in self.regions:
+            one = self._cuts[region.index]
+            box, crop = one.box, one.crop
+            if len(box) == 3:
+                if not box[0].start <= plane < box[0].stop:
+                    continue
+                box, crop = box[1:], crop[plane - box[0].start]
+            drawn.append(((box[0], box[1]), crop, region.colour.rgb))
+        return paint(self.picture_of(plane), drawn)
+
+    def mask_of(self, region: Region) -> NDArray[np.bool_]:
+        """The mask of one region, of the image's shape along space."""
+        mask = np.zeros(self.grid.shape, dtype=bool)
+        one = self._cuts[region.index]
+        mask[one.box] = one.crop
+        return mask
+
+    def between(self, subject: int, other: int) -> tuple[RelationKind, ...]:
+        """How the region of index `subject` lies to that of index `other`; empty where nothing was measured."""
+        for relation in self.relations:
+            if (relation.subject, relation.object) == (subject, other):
+                return relation.kinds
+            if (relation.object, relation.subject) == (subject, other):
+                return tuple(INVERSE[kind] for kind in relation.kinds)
+        return ()
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything as plain values for `json.dumps`."""
+        from wetread.regions.serial import as_json
+
+        return as_json(self)
+
+
+def describe(
+    masks: Masks, image: NDArray[Any], geometry: Geometry = None, modality: Modality | str = Modality.PHOTOGRAPH,
+    targets: Targets = None, language: str = "en", *, seed: int = 0, units: str = "1",
+    window: tuple[float, float] | None = None,
+) -> Description:  # fmt: skip
+    """Describe masks over one image.
+
+    Args:
+        masks: one bool array of the image's size along space; a label map (every value but 0 is a region, in order of
+            value); several of either, in a sequence or along a first axis, which may overlap; or `findings.Mask`.
+        image: (rows, columns), (rows, columns, 3), (planes, rows, columns) or (planes, rows, columns, 3), in the
+            modality's own values.
+        geometry: a PlaneGeometry; for a volume one for each plane in order; spacings in mm in the order of the axes
+            (then nothing is known of the patient); a `grid.Grid`; or None.
+        modality: the field's word.
+        targets: what the masks show, each a Target or a word: one for all, one for each mask, or a mapping from the
+            value of the label map. None: "region".
+        language: of the text: "en" or "de".
+        seed: chooses among the phrasings; attributes do not depend on it.
+        units: UCUM of the values; HU (``[hnsf'U]``) is said in the text.
+        window: (low, high) shown as black and white in the overlay.
+
+    Raises:
+        RefusedInput: NaN pixels, masks of another size, a geometry that does not fit, or no such language.
+    """
+    from wetread.regions.text import phrases_of
+
+    phrases_of(language)
+    spoken = _modality(modality)
+    shape, colour = image_shape(image, masks)
+    cuts = cut(masks, shape)
+    if len(shape) == 3 and shape[0] == 1:  # a volume of one plane is a picture
+        image, shape = image[0], shape[1:]
+        cuts = tuple(_flat(one) for one in cuts)
+    grid = grid_of(geometry, shape)
+    named = targets_for(targets, [one.value for one in cuts])
+    measured = _Image(image, colour, grid, spoken, units)
+    found = [measured.measure(one, is_paired(name)) for one, name in zip(cuts, named, strict=True) if not one.is_empty]
+    labels = [label_of(name) for name in named]
+    regions = _coloured(found, labels, measured)
+    present = Counter(labels[region.index] for region in regions)
+    union = np.zeros(shape, dtype=bool)
+    for item in found:
+        union[item.box] |= item.crop
+    scene = Scene(
+        modality=spoken,
+        counts=tuple(present.items()),
+        share=float(np.count_nonzero(union)) / union.size,
+        absent=tuple(labels[one.index] for one in cuts if one.is_empty),
+    )
+    pieces = [
+        Piece(item.index, item.location.box, item.crop, item.size.pixels, item.location.centroid) for item in found
+    ]
+    return Description(scene, regions, relate(pieces, grid), language, seed, grid, image, cuts, window)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Measured:
+    """One region before it has a colour."""
+
+    index: int
+    box: tuple[slice, ...]
+    crop: NDArray[np.bool_]
+    location: Location
+    size: Size
+    shape: Shape
+    intensity: Intensity
+    parts: tuple[Part, ...]
+    colour_parts: tuple[ColourPart, ...]
+    under: NDArray[np.float64]
+    around: NDArray[np.float64]
+
+
+class _Image:
+    """One image, and what every region of it needs to know of it."""
+
+    def __init__(self, image: NDArray[Any], colour: bool, grid: Grid, modality: Modality, units: str) -> None:
+        self.image, self.colour, self.grid, self.modality, self.units = image, colour, grid, modality, units
+        self.real_colour = colour and modality in COLOUR_MODALITIES
+        # Contrast and black level need no more than an even share of the pixels of a large volume.
+        step = max(1, round((np.prod(grid.shape) / 4e6) ** (1 / len(grid.shape))))
+        some = grey_of(image[(slice(None, None, step),) * len(grid.shape)], colour=colour)
+        self.spread = float(some.std(dtype=np.float64))
+        self.black, self.white = display_range(np.asarray(image if not colour else some.astype(image.dtype)))
+
+    def measure(self, one: Cut, paired: bool) -> _Measured:
+        grid, crop = self.grid, one.crop
+        coordinates = np.nonzero(crop)
+        pixels = int(coordinates[0].size)
+        centroid = tuple(float(c.mean()) + 0.5 + s.start for c, s in zip(coordinates, one.box, strict=True))
+        box = tuple((s.start, s.stop) for s in one.box)
+        shape = measure_shape(crop, grid.steps)
+        wide = tuple(slice(max(s.start - RING_PIXELS, 0), s.stop + RING_PIXELS) for s in one.box)
+        values = self.image[wide]
+        inner = tuple(slice(s.start - w.start, s.stop - w.start) for s, w in zip(one.box, wide, strict=True))
+        mask = np.zeros(values.shape[: crop.ndim], dtype=bool)
+        mask[inner] = crop
+        ring = ring_of(mask, grid.steps)
+        inside, outside = values[mask], values[ring]
+        intensity = compare(
+            grey_of(inside, colour=self.colour), grey_of(outside, colour=self.colour), modality=self.modality,
+            units=self.units, spread=self.spread, black=self.black, white=self.white,
+        )  # fmt: skip
+        return _Measured(
+            index=one.index,
+            box=one.box,
+            crop=crop,
+            location=locate(centroid, box, grid, paired=paired),
+            size=size_of(crop, pixels, grid, one.box[0].start),
+            shape=shape,
+            intensity=intensity,
+            parts=_parts(crop, one.box, grid, pixels) if shape.components > 1 else (),
+            colour_parts=(),
+            under=self._mean_colour(inside),
+            around=self._mean_colour(outside if len(outside) else inside),
+        )
+
+    def _mean_colour(self, values: NDArray[Any]) -> NDArray[np.float64]:
+        """Mean of some pixels as sRGB 0 to 255."""
+        if self.colour:
+            return np.asarray(values[:, :3].mean(axis=0, dtype=np.float64))
+        scale = max(self.white - self.black, 1e-6)
+        return np.full(3, 255.0 * (float(values.mean(dtype=np.float64)) - self.black) / scale)
+
+
+def _coloured(found: Sequence[_Measured], labels: Sequence[str], image: _Image) -> tuple[Region, ...]:
+    """Regions with their overlay colours, and the names of their own colours."""
+    from dataclasses import replace
+
+    if not found:
+        return ()
+    under, around = np.array([item.under for item in found]), np.array([item.around for item in found])
+    colours = choose_colours(under, around, [item.size.pixels for item in found])
+    names: Sequence[str | None] = name_colours(under) if image.real_colour else [None] * len(found)
+    return tuple(
+        Region(
+            index=item.index,
+            label=labels[item.index],
+            colour=colour,
+            location=item.location,
+            size=item.size,
+            shape=item.shape,
+            intensity=replace(item.intensity, colour_name=name),
+            parts=item.parts,
+            colour_parts=item.colour_parts,
+        )
+        for item, colour, name in zip(found, colours, names, strict=True)
+    )
+
+
+def _parts(crop: NDArray[np.bool_], box: tuple[slice, ...], grid: Grid, pixels: int) -> tuple[Part, ...]:
+    """The components of a region, largest first, the first in reading order of equals."""
+    from scipy import ndimage
+
+    labels, _ = ndimage.label(crop, structure=np.ones((3,) * crop.ndim, dtype=bool))
+    sizes = np.bincount(labels.ravel())[1:]
+    largest = np.argsort(-sizes, kind="stable")[:MOST_PARTS]
+    centres = ndimage.center_of_mass(crop, labels, largest + 1)
+    return tuple(
+        Part(
+            share=float(sizes[number]) / pixels,
+            place=place_of(
+                centre[-2] + 0.5 + box[-2].start, centre[-1] + 0.5 + box[-1].start, *grid.shape[-2:]
+            ),
+            pixels=int(sizes[number]),
+        )
+        for number, centre in zip(largest, centres, strict=True)
+    )  # fmt: skip
+
+
+def _flat(one: Cut) -> Cut:
+    return Cut(one.index, one.value, one.box[1:], one.crop.any(axis=0))
+
+
+def _modality(modality: Modality | str) -> Modality:
+    if isinstance(modality, Modality):
+        spoken = modality
+    else:
+        wanted = modality.strip().lower().replace("-", "")
+        match = [m for m in Modality if wanted in (m.value.lower().replace("-", ""), m.name.lower())]
+        if not match:
+            raise RefusedInput("unknown modality", modality, f"say one of: {', '.join(Modality)}.")
+        spoken = match[0]
+    if spoken is Modality.ECG:
+        raise RefusedInput("masks over an ECG", "modality", "describe images; an ECG has intervals.")
+    return spoken
