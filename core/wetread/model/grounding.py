@@ -144,11 +144,11 @@ class GroundingHead(nn.Module):
         self.box = nn.Sequential(nn.Linear(width, width), nn.GELU(), nn.Linear(width, 4))
         self.presence = nn.Linear(width, 1)
         # What an older head does not have comes last and only where it is wanted, so its weights load strictly.
+        if size.classes:
+            self.class_out, self.label_in = nn.Linear(width, width), nn.Linear(size.language, width)
         if size.write_back:
             self.write_out = nn.Linear(width, size.language)
             self.gate_write = nn.Parameter(torch.zeros(()))
-        if size.classes:
-            self.class_out, self.label_in = nn.Linear(width, width), nn.Linear(size.language, width)
 
     def forward(
         self, pictures: Tensor, vision: Tensor, language: Tensor, language_mask: Tensor, query: Tensor,

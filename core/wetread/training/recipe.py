@@ -73,6 +73,15 @@ def read_recipe(path: Path) -> Recipe:
         raw = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, yaml.YAMLError) as error:
         raise RefusedInput(f"unreadable recipe ({type(error).__name__})", path, "give a YAML recipe file") from error
+    return as_recipe(raw, path)
+
+
+def as_recipe(raw: object, path: Path) -> Recipe:
+    """Validate the fields of a recipe that was read from `path`.
+
+    Raises:
+        RefusedInput: an unknown or missing field, a value that does not fit, or a label without a target.
+    """
     if not isinstance(raw, dict):
         raise RefusedInput("a recipe is a mapping of fields", path, "see core/wetread/training/recipes")
     known = {field.name for field in fields(Recipe)}

@@ -22,8 +22,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from wetread.findings import BoxFrame
-from wetread.model.backbone import normalise, prompt_ids, seg_id, small_config
 from wetread.model.answers import parse_answer
+from wetread.model.backbone import normalise, prompt_ids, seg_id, small_config
 from wetread.model.checkpoint import head_size, save_model
 from wetread.model.class_spans import class_spans, label_embeddings, span_masks
 from wetread.model.grounded import GroundedModel, Sequences, pad_sequences
@@ -99,6 +99,9 @@ def run(
     steps: int | None = None,
 ) -> GroundedModel:  # fmt: skip
     """Train a recipe on lessons that are loaded already, from the start or from its run folder's last checkpoint."""
+    from transformers.utils import logging
+
+    logging.disable_progress_bar()
     recipe.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
     model = build_model(recipe, tokenizer)
@@ -242,6 +245,11 @@ def _tokenizer(recipe: Recipe, lessons: Lessons) -> PreTrainedTokenizerFast:
 
     if (recipe.output / STATE_FILE).is_file():
         return PreTrainedTokenizerFast.from_pretrained(recipe.output / MODEL_FOLDER, local_files_only=True)
+    return new_tokenizer(recipe, lessons)
+
+
+def new_tokenizer(recipe: Recipe, lessons: Lessons) -> PreTrainedTokenizerFast:
+    """A tokenizer of the recipe's vocabulary, trained on what its lessons say."""
     return train_tokenizer(_corpus(lessons), recipe.vocabulary)
 
 
