@@ -1,104 +1,112 @@
-"""The in-process engine: a loaded model that encodes pictures, writes an answer and grounds it.
+"""The in-process engine: one model in memory that serves any number of callers at once.
 
-Three steps with plain arrays between them, so that another engine (a remote one, a larger backbone) can take its
-place: `encode` a picture once, `write` an answer token by token, `ground` a finished answer on any picture by one
-prefill. Decoding is greedy; the same input gives the same answer.
+Three steps with plain values between them, so that another engine can take their place: `encode` a picture once,
+`write` an answer token by token, `ground` a finished answer on any picture. Callers block; what they wait for runs on
+one thread together with what others wait for (`batching`), answers are decoded together (`decoding`), and what one
+picture cost is kept for the next question about it (`caches`). Decoding is greedy; the same input gives the same
+answer, whoever else is served meanwhile.
 """
 
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from wetread.errors import ReadCancelled
-from wetread.model.backbone import IMAGE_TYPE, normalise, prompt_ids, seg_id
-from wetread.model.checkpoint import ModelInfo, load_model
-from wetread.model.grounded import pad_sequences
-from wetread.model.tokenizer import TURN_END
+from wetread.model.encoded import Encoded, bundle, joined
+from wetread.model.loaded import LoadedModel, load_model
+from wetread.model.processing import normalise
+from wetread.reading.batching import Batcher, Limits, Writing
+from wetread.reading.caches import ByteBoundedCache, digest
+from wetread.reading.decoding import Decoder, Row
+from wetread.reading.grounding_step import Task, ground_tasks, stacked, task_for
+from wetread.reading.key_values import KeyValues
+from wetread.reading.pieces import Pieces
+from wetread.reading.written import Grounded, Written
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
-    from transformers import PreTrainedTokenizerFast
 
-    from wetread.model.grounded import GroundedModel
+    from wetread.model.checkpoint import ModelInfo
+
+__all__ = ["LONGEST_ANSWER", "Encoded", "Grounded", "InProcessEngine", "Written"]
 
 LONGEST_ANSWER = 320
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Encoded:
-    """B pictures as the model holds them; opaque to callers."""
-
-    pictures: torch.Tensor
-    features: Any
-    grid: torch.Tensor
-
-
-@dataclass(frozen=True, slots=True)
-class Written:
-    """A finished answer.
-
-    Args:
-        text: decoded, special tokens removed.
-        prompt: token ids of the prompt.
-        answer: token ids of the answer, without the end of the turn.
-        finished: False where the answer ran into the length limit.
-    """
-
-    text: str
-    prompt: tuple[int, ...]
-    answer: tuple[int, ...]
-    finished: bool
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Grounded:
-    """One answer grounded on B pictures.
-
-    Args:
-        logits: (B, K, h, w) float32 mask logits, zero is the border.
-        presence: (B, K) float32 probabilities.
-    """
-
-    logits: NDArray[np.float32]
-    presence: NDArray[np.float32]
+CPU_CACHE_BYTES = 256 << 20
+GPU_CACHE_SHARE, GPU_KEY_VALUE_SHARE = 8, 2
+"""A cache gets one eighth of the memory that the weights leave free, the answers under way one half."""
 
 
 class InProcessEngine:
-    """transformers in this process; weights load at the first use, once, whichever thread asks first."""
+    """transformers in this process; weights load at the first use, once, whichever thread asks first.
 
-    def __init__(self, info: ModelInfo) -> None:
+    Args:
+        info: which model.
+        limits: of one batch; chosen from the device when None.
+        cache_bytes: of each of the two caches; chosen from the device when None.
+    """
+
+    def __init__(self, info: ModelInfo, limits: Limits | None = None, cache_bytes: int | None = None) -> None:
         self.info = info
-        self._lock = threading.Lock()
-        self._loaded: tuple[GroundedModel, PreTrainedTokenizerFast] | None = None
+        self._limits, self._cache_bytes = limits, cache_bytes
+        self._lock, self._tokenizing = threading.Lock(), threading.Lock()
+        self._loaded: LoadedModel | None = None
+        self._batcher: Batcher | None = None
+        self._closed = False
+        self.visions: ByteBoundedCache[Encoded] = ByteBoundedCache(0)
+        self.prefixes: ByteBoundedCache[KeyValues] = ByteBoundedCache(0)
 
     @property
     def is_loaded(self) -> bool:
         """True once the weights are in memory."""
         return self._loaded is not None
 
-    def load(self) -> tuple[GroundedModel, PreTrainedTokenizerFast]:
-        """The model and its tokenizer."""
+    def load(self) -> LoadedModel:
+        """The model.
+
+        Raises:
+            ModelUnavailable: its weights do not load.
+            ReadCancelled: the engine was closed.
+        """
         with self._lock:
+            if self._closed:
+                raise ReadCancelled("The engine was closed.")
             if self._loaded is None:
-                self._loaded = load_model(self.info)
+                self._start(load_model(self.info))
+            assert self._loaded is not None
             return self._loaded
 
-    @torch.inference_mode()
-    def encode(self, pictures: NDArray[np.uint8]) -> Encoded:
-        """(B, side, side, 3) uint8 RGB to visual tokens."""
-        model, _ = self.load()
-        tensor = normalise(pictures)
-        features, grid = model.encode(tensor)
-        return Encoded(tensor, features, grid)
+    def encode(self, pictures: Sequence[NDArray[np.uint8]], key: str | Sequence[str] | None = None) -> Encoded:
+        """Pictures to visual tokens, from the cache where they are known.
 
-    @torch.inference_mode()
+        Args:
+            pictures: N fitted pictures, (H, W, 3) uint8 each; also as one (N, H, W, 3) array.
+            key: what they are called, see `caches.plane_key`: one name each, or one for all; nothing is kept when
+                None. Names need not be unique: the pixels themselves are part of the key.
+        """
+        self.load()
+        shown = [np.asarray(picture) for picture in pictures]
+        names = [key] * len(shown) if isinstance(key, str) else list(key or [])
+        keys = [f"{name}|{digest(p)}" for name, p in zip(names, shown, strict=bool(names))]
+        found = [self.visions.get(k) for k in keys] if keys else [None] * len(shown)
+        missing = [index for index, known in enumerate(found) if known is None]
+        new = self._ready.run("encode", [(shown[i].shape, shown[i]) for i in missing])
+        for index, encoded in zip(missing, new, strict=True):
+            if keys:
+                # The pixels are at hand whenever the key is: only what the encoder made of them is worth keeping.
+                encoded = replace(encoded, pictures=(), keys=(keys[index],))
+                self.visions.put(keys[index], encoded, _nbytes(encoded))
+            found[index] = encoded
+        model = self.load()
+        return joined([part if part.pictures else replace(part, pictures=(normalise(p[None])[0].to(model.device),))
+                       for part, p in zip(found, shown, strict=True) if part is not None])  # fmt: skip
+
     def write(
         self,
         encoded: Encoded,
@@ -108,91 +116,122 @@ class InProcessEngine:
         longest: int = LONGEST_ANSWER,
         shortest: int = 0,
     ) -> Written:
-        """Write the answer to `text` about one encoded picture.
+        """Write the answer to `text` about encoded pictures, which come before it in the prompt.
 
         Args:
-            encoded: one picture.
+            encoded: the pictures, in the order in which they are shown.
             text: the user's words, see `prompts.user_text`.
-            on_text: called with each new piece of the answer.
+            on_text: called with each new piece of the answer, in the caller's thread.
             cancel: checked at every token.
             longest: most new tokens.
             shortest: least new tokens; only benchmarks need a fixed length.
 
         Raises:
             ReadCancelled: `cancel` was set; nothing is kept.
+            ModelUnavailable: not enough memory.
         """
-        model, tokenizer = self.load()
-        visual = int(encoded.grid[0].prod()) // model.merge**2
-        prompt = prompt_ids(tokenizer, text, visual)
-        ids = torch.tensor([prompt])
-        end = int(tokenizer.convert_tokens_to_ids(TURN_END))
-        output = model.backbone.generate(
-            input_ids=ids,
-            attention_mask=torch.ones_like(ids),
-            mm_token_type_ids=(ids == model.backbone.config.image_token_id).int() * IMAGE_TYPE,
-            image_grid_thw=encoded.grid,
-            mm_encoder_outputs={"image": encoded.features},
-            do_sample=False,
-            max_new_tokens=longest,
-            min_new_tokens=shortest,
-            eos_token_id=end,
-            pad_token_id=int(tokenizer.pad_token_id),
-            streamer=_Pieces(tokenizer, on_text) if on_text else None,
-            stopping_criteria=[_Cancelled(cancel)] if cancel else None,
-        )
-        if cancel is not None and cancel.is_set():
-            raise ReadCancelled("The read was cancelled while the answer was written.")
-        answer = output[0, len(prompt) :].tolist()
-        finished = bool(answer) and answer[-1] == end
-        answer = answer[:-1] if finished else answer
-        return Written(tokenizer.decode(answer, skip_special_tokens=True), tuple(prompt), tuple(answer), finished)
+        model = self.load()
+        with self._tokenizing:
+            prompt = tuple(model.prompt(text, encoded))
+        keys = "&".join(encoded.keys) if encoded.video is None else ""
+        row = Row(prompt, encoded, frozenset(model.ends), longest, shortest, keys)
+        pieces = Pieces(self._decode, on_text) if on_text else None
+        row = self._ready.write(Writing(row, cancel), pieces.add if pieces else None)
+        words = self._decode(row.answer)
+        if pieces:
+            pieces.end(words)
+        hidden = torch.stack(row.hidden) if row.hidden else None
+        return Written(words, prompt, tuple(row.answer), row.finished, hidden, encoded)
 
     def segs(self, written: Written) -> int:
-        """Number of `<seg>` tokens in an answer: the K of `ground`."""
-        _, tokenizer = self.load()
-        return written.answer.count(seg_id(tokenizer))
+        """Number of marked objects in an answer: the K of `ground`."""
+        return len(self.load().marks(written.answer))
 
-    @torch.inference_mode()
-    def ground(self, encoded: Encoded, written: Written) -> Grounded:
-        """Masks and presence at every `<seg>` of a finished answer, on each of B encoded pictures."""
-        model, tokenizer = self.load()
-        count = len(encoded.pictures)
-        rows = [[*written.prompt, *written.answer]] * count
-        sequences = pad_sequences(rows, [len(written.prompt)] * count, seg_id(tokenizer), int(tokenizer.pad_token_id))
-        hidden = model.hidden_states(sequences, encoded.features, encoded.grid)
-        grounding = model.ground(encoded.pictures, sequences, encoded.features, encoded.grid, hidden)
-        return Grounded(grounding.mask_logits.float().numpy(), grounding.presence_logits[-1].sigmoid().float().numpy())
+    def ground(
+        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0
+    ) -> Grounded:
+        """Masks and presence of a finished answer's objects, on each of N encoded pictures.
+
+        The picture that was written about costs the head alone, any other one prefill besides.
+
+        Args:
+            encoded: the pictures; each takes the place of the answer's own one.
+            written: the answer.
+            cancel: checked between batches.
+            own: which picture of the answer's prompt is replaced.
+
+        Raises:
+            ReadCancelled: `cancel` was set.
+            ModelUnavailable: not enough memory.
+            ValueError: the model has no grounding head.
+        """
+        model = self.load()
+        marks = self.segs(written)
+        if not marks or not len(encoded):
+            return Grounded(np.zeros((len(encoded), marks, 0, 0), np.float32),
+                            np.zeros((len(encoded), marks), np.float32))  # fmt: skip
+        tasks = [task_for(model, encoded.picked([i]), written, own) for i in range(len(encoded))]
+        return stacked(self._ready.run("ground", [(task.group(marks), task) for task in tasks], cancel))
+
+    def close(self) -> None:
+        """End the thread and let go of weights and caches; who still waits gets ReadCancelled."""
+        with self._lock:
+            batcher, self._batcher, self._loaded, self._closed = self._batcher, None, None, True
+        if batcher is not None:
+            batcher.close()
+        self._drop_caches()
+
+    @property
+    def _ready(self) -> Batcher:
+        batcher = self._batcher
+        if batcher is None:
+            raise ReadCancelled("The engine was closed.")
+        return batcher
+
+    def _start(self, model: LoadedModel) -> None:
+        limits, cache_bytes = self._limits, self._cache_bytes
+        if model.device.type == "cuda":
+            free = torch.cuda.mem_get_info(model.device)[0]
+            limits = limits or Limits(rows=32, key_value_bytes=free // GPU_KEY_VALUE_SHARE)
+            cache_bytes = free // GPU_CACHE_SHARE if cache_bytes is None else cache_bytes
+        cache_bytes = CPU_CACHE_BYTES if cache_bytes is None else cache_bytes
+        self.visions, self.prefixes = ByteBoundedCache(cache_bytes), ByteBoundedCache(cache_bytes)
+
+        def encode(pictures: list[NDArray[np.uint8]]) -> list[Encoded]:
+            return _apart(model.encode(pictures))
+
+        def ground(tasks: list[Task]) -> list[Grounded]:
+            return ground_tasks(model, tasks)
+
+        self._batcher = Batcher({"encode": encode, "ground": ground}, Decoder(model, self.prefixes),
+                                limits or Limits(), self._drop_caches, self.info.name)  # fmt: skip
+        self._loaded = model
+
+    def _drop_caches(self) -> None:
+        self.visions.clear()
+        self.prefixes.clear()
+
+    def _decode(self, answer: Sequence[int]) -> str:
+        model = self.load()
+        with self._tokenizing:
+            return str(model.tokenizer.decode(list(answer), skip_special_tokens=True))
 
 
-class _Pieces:
-    """Receives token ids from generate() and passes on the text they add."""
-
-    def __init__(self, tokenizer: PreTrainedTokenizerFast, on_text: Callable[[str], None]) -> None:
-        self._tokenizer, self._on_text = tokenizer, on_text
-        self._ids: list[int] = []
-        self._said = ""
-        self._prompt_seen = False
-
-    def put(self, value: torch.Tensor) -> None:
-        """The prompt once, then each new token."""
-        if not self._prompt_seen:
-            self._prompt_seen = True
-            return
-        self._ids.extend(value.flatten().tolist())
-        text = self._tokenizer.decode(self._ids, skip_special_tokens=True)
-        if not text.endswith("\ufffd") and text.startswith(self._said) and text != self._said:
-            self._on_text(text[len(self._said) :])
-            self._said = text
-
-    def end(self) -> None:
-        """Nothing is held back."""
+def _apart(encoded: Encoded) -> list[Encoded]:
+    """One for each picture, none of which keeps the memory of the others alive."""
+    if len(encoded) == 1:
+        return [encoded]
+    parts = []
+    for index in range(len(encoded)):
+        one = encoded.picked([index])
+        pooled = [tokens.clone() for tokens in one.features.pooler_output]
+        deep = one.features.get("deepstack_features")
+        features = bundle(pooled, None if deep is None else [[tokens.clone() for tokens in layer] for layer in deep])
+        parts.append(Encoded(tuple(p.clone() for p in one.pictures), features, one.grid.clone()))
+    return parts
 
 
-class _Cancelled:
-    """Stops generate() within one token of the event."""
-
-    def __init__(self, cancel: threading.Event) -> None:
-        self._cancel = cancel
-
-    def __call__(self, input_ids: torch.Tensor, scores: Any, **_: Any) -> torch.Tensor:
-        return torch.full((len(input_ids),), self._cancel.is_set(), dtype=torch.bool)
+def _nbytes(encoded: Encoded) -> int:
+    """Memory of what the encoder made of a picture."""
+    layers = [encoded.features.pooler_output, *(encoded.features.get("deepstack_features") or [])]
+    return sum(tokens.nbytes for layer in layers for tokens in layer)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wetread.errors import ReadCancelled
+from wetread.reading.caches import plane_key
 from wetread.reading.closer import joined, windows
 from wetread.reading.pictures import fitted
 
@@ -77,7 +78,8 @@ def ground_planes(
             raise ReadCancelled("The read was cancelled while the planes were grounded.")
         group = range(first, min(first + PLANES_AT_ONCE, total))
         seen = [shown(i) for i in group]
-        grounded = engine.ground(engine.encode(np.stack([fitted(p, side) for p in seen])), written)
+        keys = [plane_key(sample.planes[i]) for i in group]
+        grounded = engine.ground(engine.encode([fitted(p, side) for p in seen], keys), written, cancel)
         presence[first : group.stop] = grounded.presence
         for row, plane in enumerate(group):
             worth = any(flag and presence[plane, k] >= LEAST_PRESENCE for k, flag in enumerate(close))
@@ -102,4 +104,4 @@ def _parts(
     """Logits (windows, K, h, w) of the same answer on each window."""
     cut = [fitted(picture[top : top + height, left : left + width], engine.info.side)
            for top, left, height, width in nearer]  # fmt: skip
-    return engine.ground(engine.encode(np.stack(cut)), written).logits
+    return engine.ground(engine.encode(cut), written).logits

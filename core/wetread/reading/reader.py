@@ -20,7 +20,8 @@ from wetread.geometry import Resize, clip_to_image
 from wetread.model.answers import Answer, parse_answer
 from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, asked_label, user_text
-from wetread.reading.coverage import is_learned_size, modality_gap, narrowed, size_gap
+from wetread.reading.caches import plane_key
+from wetread.reading.coverage import is_learned_size, label_gap, modality_gap, narrowed, size_gap
 from wetread.reading.pictures import fitted, pictures
 from wetread.reading.planes import ground_planes
 from wetread.regions.description import component_boxes, measure, sentence, without_specks
@@ -59,7 +60,7 @@ class ReadEvent:
 
 
 class Reader:
-    """Reads Samples with one model. Weights load at the first read; callers of several threads wait for each other.
+    """Reads Samples with one model. Weights load at the first read; reads of several threads are served together.
 
     Args:
         model: a shipped model's name or a model folder.
@@ -70,16 +71,17 @@ class Reader:
         self.info: ModelInfo = read_info(model)
         self.seed = seed
         self._engine: InProcessEngine | None = None
-        self._one_at_a_time = threading.Lock()
+        self._making = threading.Lock()
 
     @property
     def engine(self) -> InProcessEngine:
         """The engine; torch is imported when it is first asked for."""
-        if self._engine is None:
-            from wetread.reading.engine import InProcessEngine
+        with self._making:
+            if self._engine is None:
+                from wetread.reading.engine import InProcessEngine
 
-            self._engine = InProcessEngine(self.info)
-        return self._engine
+                self._engine = InProcessEngine(self.info)
+            return self._engine
 
     def read(
         self,
@@ -101,8 +103,7 @@ class Reader:
             ReadCancelled: `cancel` was set.
             ModelUnavailable: the weights do not load.
         """
-        with self._one_at_a_time:
-            return self._read(sample, (question or "").strip() or FIND_ALL, on_event or _nothing, cancel)
+        return self._read(sample, (question or "").strip() or FIND_ALL, on_event or _nothing, cancel)
 
     def _read(
         self, sample: Sample, asked: str, tell: Callable[[ReadEvent], None], cancel: threading.Event | None
@@ -169,7 +170,8 @@ class Reader:
         text = user_text(sample.modality, question)
         for tries, plane in enumerate(planes, start=1):
             tell(ReadEvent("looking", 0.5 * (tries - 1) / len(planes)))
-            encoded = self.engine.encode(fitted(shown(plane), self.info.side)[None])
+            picture = fitted(shown(plane), self.info.side)
+            encoded = self.engine.encode([picture], plane_key(sample.planes[plane]))
             written = self.engine.write(encoded, text, _writing(tell, tries / len(planes)), cancel)
             answer = parse_answer(written.text, self.info.box_frame)
             if answer.objects or answer.abstained:
@@ -181,10 +183,11 @@ class Reader:
         tell: Callable[[ReadEvent], None], cancel: threading.Event | None,
     ) -> tuple[tuple[Finding, ...], str | None, list[str]]:  # fmt: skip
         """Findings, or the reason why the answer was set aside; and what is to be said about it."""
-        uncovered = modality_gap(self.info, sample)
+        wanted = find_target(asked_label(question) or "")
+        uncovered = modality_gap(self.info, sample) or label_gap(self.info, wanted)
         if uncovered:
             return (), uncovered, []
-        named, gap, remarks = self._named(answer, sample, find_target(asked_label(question) or ""))
+        named, gap, remarks = self._named(answer, sample, wanted)
         if gap and not named:
             return (), f"{gap}; its answer was set aside.", remarks
         findings, lost = self._findings(sample, shown, written, named, tell, cancel)
@@ -201,6 +204,8 @@ class Reader:
                 continue  # seen, but not what was asked for
             if target is None:
                 remarks.append(f"the model named {item.label!r}, which has no code here; it was left out")
+            elif label_gap(self.info, target):
+                remarks.append(f"{self.info.name} was not trained to find {target.label}; it was left out")
             elif sample.modality not in target.modalities:
                 remarks.append(f"{target.label} does not appear on {sample.modality.value}; it was left out")
             elif not is_learned_size(self.info, target, sample):
