@@ -11,7 +11,7 @@ from wetread.geometry import PlaneGeometry
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.checkpoint import SHIPPED, ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL
-from wetread.reading.coverage import field_mm, is_learned_size, modality_gap, narrowed, size_gap
+from wetread.reading.coverage import field_mm, is_learned_size, label_gap, modality_gap, narrowed, size_gap
 from wetread.terminology import Modality, find_target
 
 pytestmark = pytest.mark.skipif(not (SHIPPED / "wetread-mini").is_dir(), reason="wetread-mini is not in the package")
@@ -63,3 +63,11 @@ def test_an_open_question_becomes_that_for_the_only_target_of_this_size(info: Mo
     assert narrowed(known, sample(2.0), "Is there fluid?") == "Is there fluid?"
     assert narrowed(known, sample(None), FIND_ALL) == FIND_ALL
     assert narrowed(known, sample(1.0), FIND_ALL) == FIND_ALL
+
+
+def test_a_target_of_the_catalogue_that_the_model_was_not_taught_is_not_answered_for(info: ModelInfo) -> None:
+    assert label_gap(info, find_target("pancreas")) == (
+        "wetread-mini was not trained to find pancreas; its answer was set aside."
+    )
+    assert label_gap(info, find_target("liver")) is None
+    assert label_gap(info, None) is None

@@ -27,6 +27,16 @@ def modality_gap(info: ModelInfo, sample: Sample) -> str | None:
     return f"{info.name} was not trained on {sample.modality.value}; its answer was set aside."
 
 
+def label_gap(info: ModelInfo, target: Target | None) -> str | None:
+    """The model was not taught the target that was asked for, in words; None where it was, or where none was named.
+
+    The catalogue names far more than a model knows: to find nothing of what one cannot find is no finding.
+    """
+    if target is None or target.label in info.labels:
+        return None
+    return f"{info.name} was not trained to find {target.label}; its answer was set aside."
+
+
 def is_learned_size(info: ModelInfo, target: Target, sample: Sample) -> bool:
     """True where the target was learned on images of this size, or either size is not known."""
     known, across = info.field_mm.get(target.label), field_mm(sample)
