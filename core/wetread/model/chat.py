@@ -10,9 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from wetread.model.location import read_object
 from wetread.model.tokenizer import CHAT_TEMPLATE, IMAGE_TOKEN, SEG_TOKEN, VIDEO_TOKEN, VISION_END, VISION_START
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from transformers import PreTrainedTokenizerFast
 
 SPOKEN_TOKENS = frozenset({"<think>", "</think>"})
@@ -25,6 +28,32 @@ def harmless(tokenizer: PreTrainedTokenizerFast, text: str) -> str:
     while found := next((token for token in sorted(added) if token in safe), None):
         safe = safe.replace(found, f"{found[0]} {found[1:]}")
     return safe
+
+
+def template_for(tokenizer: PreTrainedTokenizerFast, folder: Path) -> str:
+    """The chat template of a checkpoint: the processor's, else the tokenizer's, else ours.
+
+    Args:
+        tokenizer: as loaded; a text-only template of it is passed over.
+        folder: Qwen2-VL and Qwen2.5-VL keep the processor's template in `chat_template.json`.
+    """
+    beside = folder / "chat_template.json"
+    kept = read_object(beside).get("chat_template") if beside.is_file() else None
+    for template in (kept, tokenizer.chat_template):
+        if isinstance(template, str) and _shows_pictures(tokenizer, template):
+            return template
+    return CHAT_TEMPLATE
+
+
+def _shows_pictures(tokenizer: PreTrainedTokenizerFast, template: str) -> bool:
+    from jinja2 import TemplateError
+
+    turn = [{"role": "user", "content": [{"type": "image"}, {"type": "image"}, {"type": "text", "text": "x"}]}]
+    try:
+        rendered = tokenizer.apply_chat_template(turn, tokenize=False, chat_template=template)
+    except (TemplateError, TypeError, ValueError):  # a template for text only
+        return False
+    return str(rendered).count(IMAGE_TOKEN) == 2
 
 
 def prompt_ids(

@@ -1,31 +1,39 @@
 """From files to modules: backbone, tokenizer and head of one model.
 
 Weights are safetensors only, sharded or not. Where the files leave a parameter without a value, transformers would
-draw it at random and warn; here that is refused. Number format, device and attention follow the hardware unless they
-are given.
+draw it at random and only warn; here that is refused. Number format, device and attention follow the hardware unless
+they are given. Nothing of a checkpoint is ever run: remote code is off, also for QoQ-Med's ECG layout, whose language
+model is a plain Qwen2.5-VL.
 """
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
 
 from wetread.errors import ModelUnavailable
+from wetread.model.adapters import merge_adapter
+from wetread.model.chat import template_for
 from wetread.model.checkpoint import GROUNDING_FILE, head_size
-from wetread.model.families import Family, family_named, family_of_type
-from wetread.model.location import REPAIR
+from wetread.model.families import Family, family_named
+from wetread.model.location import CONFIG_FILE, REPAIR, read_object, weight_files
 from wetread.model.processing import Preprocessing
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.grounding import GroundingHead
+
+TOKENIZER_FILE, PREPROCESSOR_FILE = "tokenizer.json", "preprocessor_config.json"
+DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
+ECG_PREFIX = "time_series_embedding."
+"""Weights of QoQ-Med's ECG encoder and projection, beside those of the language model."""
+_LONGEST_REASON = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +44,7 @@ class ModelOptions:
         device: ``cuda``, ``cuda:1``, ``cpu``; CUDA where there is one.
         dtype: ``bfloat16``, ``float16`` or ``float32``; bfloat16 on CUDA, float32 on the CPU.
         attention: ``sdpa``, ``eager`` or ``flash_attention_2``; the last where flash-attn is installed and the
-            device is CUDA with a 16-bit format.
+            device is CUDA of compute capability 8.0 with a 16-bit format, else sdpa.
         quantise: 4 or 8 bits by bitsandbytes.
         most_pixels: reduce pictures to this many pixels; the checkpoint's own figure when None.
     """
@@ -48,77 +56,198 @@ class ModelOptions:
     most_pixels: int | None = None
 
     def resolved(self) -> ModelOptions:
-        """The same with device, dtype and attention chosen."""
+        """The same with device, dtype and attention chosen.
+
+        Raises:
+            ModelUnavailable: what was asked for is not there.
+        """
         device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
+        if device.split(":")[0] not in ("cpu", "cuda"):
+            raise ModelUnavailable("no such device", device, "use cpu, cuda or cuda:N")
+        if device.startswith("cuda") and not torch.cuda.is_available():
+            raise ModelUnavailable("PyTorch sees no CUDA device", device, "use cpu, or install a CUDA build of PyTorch")
         dtype = self.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
-        return replace(self, device=device, dtype=dtype, attention=self.attention or _attention(device, dtype))
+        if dtype not in DTYPES:
+            raise ModelUnavailable("no such number format", dtype, f"use {', '.join(DTYPES)}")
+        if self.quantise not in (None, 4, 8):
+            raise ModelUnavailable(f"{self.quantise}-bit weights", "quantise", "use 4 or 8")
+        flash = flash_attention_usable(device, dtype)
+        if self.attention == "flash_attention_2" and not flash:
+            raise ModelUnavailable(
+                "flash-attn cannot be used", f"{device}, {dtype}",
+                "install flash-attn on a CUDA device of compute capability 8.0, use a 16-bit format, or use sdpa",
+            )  # fmt: skip
+        return replace(
+            self, device=device, dtype=dtype, attention=self.attention or ("flash_attention_2" if flash else "sdpa")
+        )
 
 
-def _attention(device: str, dtype: str) -> str:
+def flash_attention_usable(device: str, dtype: str) -> bool:
+    """True where flash-attn 2 is installed and this device and number format can run it."""
     from transformers.utils import is_flash_attn_2_available
 
-    usable = device.startswith("cuda") and dtype != "float32" and is_flash_attn_2_available()
-    return "flash_attention_2" if usable else "sdpa"
+    if not device.startswith("cuda") or dtype == "float32" or not is_flash_attn_2_available():
+        return False
+    return torch.cuda.get_device_capability(torch.device(device)) >= (8, 0)
 
 
 def load_tokenizer(info: ModelInfo) -> PreTrainedTokenizerFast:
-    """The tokenizer of the model's folder."""
-    from transformers import PreTrainedTokenizerFast
+    """The tokenizer that lies nearest to what was trained last: companion, adapter, then backbone."""
+    from transformers import AutoTokenizer, PreTrainedTokenizerFast
+    from transformers.utils import logging
 
+    places = [info.folder, *([info.adapter.folder] if info.adapter else []), info.backbone_folder]
+    folder = next((place for place in places if (place / TOKENIZER_FILE).is_file()), info.backbone_folder)
+    whole = (folder / TOKENIZER_FILE).is_file()
+    before = logging.get_verbosity()
+    logging.set_verbosity_error()  # a hint that Qwen's class is another one; the file holds everything
     try:
-        return PreTrainedTokenizerFast.from_pretrained(info.folder, local_files_only=True)
-    except (OSError, ValueError) as error:
-        raise ModelUnavailable(f"the tokenizer does not load ({error})", info.folder, REPAIR) from error
+        tokenizer = (PreTrainedTokenizerFast if whole else AutoTokenizer).from_pretrained(
+            folder, local_files_only=True, trust_remote_code=False
+        )
+    except (OSError, ValueError, KeyError, ImportError) as error:
+        raise ModelUnavailable(f"the tokenizer does not load ({_short(error)})", folder, REPAIR) from error
+    finally:
+        logging.set_verbosity(before)
+    tokenizer.chat_template = template_for(tokenizer, folder)
+    return tokenizer
 
 
 def load_backbone(
     info: ModelInfo, tokenizer: PreTrainedTokenizerFast, options: ModelOptions
 ) -> tuple[Family, Preprocessing, PreTrainedModel]:
-    """The vision-language model, its family and how it wants pictures."""
+    """The vision-language model with its adapter merged, its family and how it wants pictures.
+
+    Args:
+        info: which model.
+        tokenizer: the embeddings are enlarged where it has more tokens than they have rows.
+        options: resolved.
+    """
     from safetensors import SafetensorError
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
     logging.disable_progress_bar()
-    config = json.loads((info.folder / "config.json").read_text(encoding="utf-8"))
-    family = family_named(info.family, info.side) or family_of_type(config["model_type"])
+    folder = info.backbone_folder
+    weight_files(folder)
+    family = family_named(info.family, info.side)
     if family is None:
-        raise ModelUnavailable(f"no family for model_type {config['model_type']!r}", info.folder, "use a Qwen-VL model")
+        raise ModelUnavailable(f"no family {info.family!r}", info.folder, "use a Qwen-VL model")
     try:
         backbone, report = AutoModelForImageTextToText.from_pretrained(
-            info.folder, dtype=getattr(torch, str(options.dtype)), attn_implementation=options.attention,
-            local_files_only=True, use_safetensors=True, output_loading_info=True,
+            folder, config=_config(folder, family), dtype=DTYPES[str(options.dtype)], local_files_only=True,
+            attn_implementation=options.attention, use_safetensors=True, output_loading_info=True,
+            trust_remote_code=False, **_placement(options),
         )  # fmt: skip
-    except (OSError, SafetensorError, RuntimeError, ValueError) as error:
-        raise ModelUnavailable(f"weights do not load ({type(error).__name__}: {error})", info.folder, REPAIR) from error
-    _refuse_random(report, info.folder)
-    return family, _preprocessing(family, backbone.config, info), backbone.to(options.device).eval()
+    except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise ModelUnavailable(f"weights do not load ({_short(error)})", folder, REPAIR) from error
+    finally:
+        logging.enable_progress_bar()
+    _refuse_random(report, folder)
+    if len(tokenizer) > backbone.get_input_embeddings().weight.shape[0]:
+        backbone.resize_token_embeddings(len(tokenizer))
+    if info.adapter is not None:
+        backbone = merge_adapter(backbone, info.adapter)
+    if options.quantise is None:
+        backbone = _moved(backbone, str(options.device), folder)
+    return family, preprocessing_of(family, backbone.config, info, options.most_pixels), backbone.eval()
+
+
+def _config(folder: Path, family: Family) -> PreTrainedConfig:
+    """`config.json` under the model type of its family's classes."""
+    from transformers import AutoConfig
+
+    content = read_object(folder / CONFIG_FILE)
+    model_type = content.pop("model_type", None)
+    if model_type not in family.model_types and family.model_types:
+        raise ModelUnavailable(f"model_type {model_type!r} is not {family.name}", folder, "repair wetread.json")
+    content.pop("auto_map", None)  # classes of remote code
+    return AutoConfig.for_model("qwen3_vl" if not family.model_types else family.model_types[0], **content)
+
+
+def _placement(options: ModelOptions) -> dict[str, Any]:
+    """Quantised weights are made on their device; others are moved there when they are whole."""
+    if options.quantise is None:
+        return {}
+    from transformers.utils import is_bitsandbytes_available
+
+    if not is_bitsandbytes_available():
+        raise ModelUnavailable(
+            f"{options.quantise}-bit weights need bitsandbytes", "quantise", "pip install bitsandbytes, or leave it out"
+        )
+    from transformers import BitsAndBytesConfig
+
+    four = options.quantise == 4
+    settings = BitsAndBytesConfig(
+        load_in_4bit=four, load_in_8bit=not four, bnb_4bit_quant_type="nf4",
+        bnb_4bit_compute_dtype=DTYPES[str(options.dtype)],
+    )  # fmt: skip
+    return {"quantization_config": settings, "device_map": {"": options.device}}
+
+
+def _moved(backbone: PreTrainedModel, device: str, folder: Path) -> PreTrainedModel:
+    try:
+        return backbone.to(device)
+    except RuntimeError as error:  # out of memory, or a device number that is not there
+        raise ModelUnavailable(
+            f"the weights do not go to the device ({_short(error)})", folder,
+            "free memory, load 8 or 4 bits, or use another device",
+        ) from error  # fmt: skip
 
 
 def _refuse_random(report: dict[str, Any], folder: Path) -> None:
     absent = sorted(report["missing_keys"])
-    if absent:
-        raise ModelUnavailable(f"{len(absent)} weights are missing, {absent[0]} first", folder, REPAIR)
+    misfit = sorted(str(entry[0]) for entry in report["mismatched_keys"])
+    if absent or misfit:
+        first, what = (absent[0], "missing") if absent else (misfit[0], "of another shape than the configuration says")
+        raise ModelUnavailable(f"{len(absent) + len(misfit)} weights are not usable; {first} is {what}", folder, REPAIR)
 
 
-def _preprocessing(family: Family, config: Any, info: ModelInfo) -> Preprocessing:
-    vision = config.vision_config
+def preprocessing_of(family: Family, config: Any, info: ModelInfo, most_pixels: int | None = None) -> Preprocessing:
+    """How a checkpoint wants its pictures: `config.json` for the cutting, `preprocessor_config.json` for the pixels.
+
+    Args:
+        family: the fallback.
+        config: of the backbone.
+        info: its `pixels` and `side` go first.
+        most_pixels: a lower bound of the user's for the size.
+    """
+    vision, file = config.vision_config, info.backbone_folder / PREPROCESSOR_FILE
+    said = read_object(file) if file.is_file() and not info.side else {}
+    stated = said.get("size")
+    size: dict[str, Any] = stated if isinstance(stated, dict) else {}
+    try:
+        least = int(said.get("min_pixels") or size.get("shortest_edge") or family.least_pixels)
+        most = int(said.get("max_pixels") or size.get("longest_edge") or family.most_pixels)
+        mean, std = (_three(said.get(key), default) for key, default in
+                     (("image_mean", family.mean), ("image_std", family.std)))  # fmt: skip
+    except (TypeError, ValueError) as error:
+        raise ModelUnavailable(f"unreadable {PREPROCESSOR_FILE} ({error})", file, REPAIR) from error
+    least, most = info.pixels or (least, most)
+    most = min(most, most_pixels) if most_pixels else most
     return Preprocessing(
         patch=int(vision.patch_size), merge=int(vision.spatial_merge_size), temporal=int(vision.temporal_patch_size),
-        mean=family.mean, std=family.std, least_pixels=family.least_pixels, most_pixels=family.most_pixels,
-        side=info.side or None,
+        mean=mean, std=std, least_pixels=min(least, most), most_pixels=most, side=info.side or None,
     )  # fmt: skip
 
 
+def _three(given: Any, default: tuple[float, float, float]) -> tuple[float, float, float]:
+    if given is None:
+        return default
+    red, green, blue = (float(value) for value in given)
+    return red, green, blue
+
+
 def load_head(info: ModelInfo, language: int) -> GroundingHead | None:
-    """The grounding head beside the model; None where there is none."""
+    """The grounding head of the companion or the model; None where there is none."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from wetread.model.grounding import GroundingHead
 
-    file = info.folder / GROUNDING_FILE
-    if not file.is_file():
+    files = [place / GROUNDING_FILE for place in (info.folder, info.backbone_folder)]
+    file = next((file for file in files if file.is_file()), None)
+    if file is None:
         return None
     try:
         head = GroundingHead(head_size(info.head, language))
@@ -126,5 +255,11 @@ def load_head(info: ModelInfo, language: int) -> GroundingHead | None:
         head.load_state_dict({name: value.float() if value.is_floating_point() else value
                               for name, value in weights.items()})  # fmt: skip
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise ModelUnavailable(f"the grounding head does not load ({error})", file, REPAIR) from error
+        raise ModelUnavailable(f"the grounding head does not load ({_short(error)})", file, REPAIR) from error
     return head.eval()
+
+
+def _short(error: Exception) -> str:
+    """An exception in one line of bearable length."""
+    said = " ".join(str(error).split())
+    return f"{type(error).__name__}: {said[:_LONGEST_REASON]}{'…' if len(said) > _LONGEST_REASON else ''}"
