@@ -10,6 +10,7 @@ pixels have their own and all others share the tenth, so that a colour word neve
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -70,7 +71,8 @@ def choose_colours(
     count = len(pixels)
     if count == 0:
         return ()
-    contrast = np.minimum(_distances(under), _distances(around))
+    distances = _distances(np.concatenate([under, around]))
+    contrast = np.minimum(distances[:count], distances[count:])
     order = sorted(range(count), key=lambda i: (-pixels[i], i))
     own = order if count <= len(PALETTE) else order[: len(PALETTE) - 1]
     rows, columns = linear_sum_assignment(contrast[own], maximize=True)
@@ -100,5 +102,9 @@ def lab_of(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
 
 def _distances(rgb: NDArray[np.generic]) -> NDArray[np.float64]:
     """(N, colours) distance in CIELAB of each picture colour to each palette colour."""
-    palette = lab_of(np.array([colour.rgb for colour in PALETTE], dtype=np.uint8))
-    return np.asarray(np.linalg.norm(lab_of(rgb)[:, None] - palette[None], axis=2))
+    return np.asarray(np.linalg.norm(lab_of(rgb)[:, None] - _palette_lab()[None], axis=2))
+
+
+@lru_cache(maxsize=1)
+def _palette_lab() -> NDArray[np.float64]:
+    return lab_of(np.array([colour.rgb for colour in PALETTE]))
