@@ -20,7 +20,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -74,8 +74,8 @@ class TimedEngine(InProcessEngine):
     watch: Stopwatch
     own: Written | None = None
 
-    def encode(self, pictures: NDArray[np.uint8]) -> Encoded:
-        """Timed."""
+    def encode(self, pictures: Sequence[NDArray[np.uint8]], key: str | Sequence[str] | None = None) -> Encoded:
+        """Timed; nothing is kept, so that every read looks at its picture itself."""
         return self.watch.time("looking", lambda: super(TimedEngine, self).encode(pictures))
 
     def write(
@@ -93,12 +93,15 @@ class TimedEngine(InProcessEngine):
         fixed = self.watch.time(
             "writing", lambda: super(TimedEngine, self).write(encoded, text, longest=TOKENS, shortest=TOKENS)
         )
-        _, tokenizer = self.load()
-        filler = [token for token in fixed.answer if token != seg_id(tokenizer)][len(self.own.answer) :]
-        return replace(self.own, answer=(*self.own.answer, *filler)[: max(TOKENS, len(self.own.answer))])
+        seg = seg_id(self.load().tokenizer)
+        filler = [token for token in fixed.answer if token != seg][len(self.own.answer) :]
+        longer = (*self.own.answer, *filler)[: max(TOKENS, len(self.own.answer))]
+        return replace(self.own, answer=longer, hidden=None)
 
-    def ground(self, encoded: Encoded, written: Written) -> Grounded:
-        """Timed."""
+    def ground(
+        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0
+    ) -> Grounded:
+        """Timed, with the prefill that a picture other than the one written about costs."""
         return self.watch.time("grounding", lambda: super(TimedEngine, self).ground(encoded, written))
 
 
