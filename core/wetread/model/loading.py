@@ -24,7 +24,7 @@ from wetread.model.processing import Preprocessing
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
+    from transformers import GenerationConfig, PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.grounding import GroundingHead
@@ -135,7 +135,7 @@ def load_backbone(
         raise ModelUnavailable(f"no family {info.family!r}", info.folder, "use a Qwen-VL model")
     try:
         backbone, report = AutoModelForImageTextToText.from_pretrained(
-            folder, config=_config(folder, family), dtype=DTYPES[str(options.dtype)], local_files_only=True,
+            folder, config=config_of(folder, family), dtype=DTYPES[str(options.dtype)], local_files_only=True,
             attn_implementation=options.attention, use_safetensors=True, output_loading_info=True,
             trust_remote_code=False, **_placement(options),
         )  # fmt: skip
@@ -146,6 +146,7 @@ def load_backbone(
     _refuse_random(report, folder)
     if len(tokenizer) > backbone.get_input_embeddings().weight.shape[0]:
         backbone.resize_token_embeddings(len(tokenizer))
+    backbone.generation_config = _greedy(backbone.generation_config)
     if info.adapter is not None:
         backbone = merge_adapter(backbone, info.adapter)
     if options.quantise is None:
@@ -153,7 +154,7 @@ def load_backbone(
     return family, preprocessing_of(family, backbone.config, info, options.most_pixels), backbone.eval()
 
 
-def _config(folder: Path, family: Family) -> PreTrainedConfig:
+def config_of(folder: Path, family: Family) -> PreTrainedConfig:
     """`config.json` under the model type of its family's classes."""
     from transformers import AutoConfig
 
@@ -163,6 +164,15 @@ def _config(folder: Path, family: Family) -> PreTrainedConfig:
         raise ModelUnavailable(f"model_type {model_type!r} is not {family.name}", folder, "repair wetread.json")
     content.pop("auto_map", None)  # classes of remote code
     return AutoConfig.for_model("qwen3_vl" if not family.model_types else family.model_types[0], **content)
+
+
+def _greedy(said: GenerationConfig | None) -> GenerationConfig:
+    """What ends an answer, and nothing of the sampling that checkpoints recommend: a read is reproducible."""
+    from transformers import GenerationConfig
+
+    if said is None:
+        return GenerationConfig(do_sample=False)
+    return GenerationConfig(eos_token_id=said.eos_token_id, pad_token_id=said.pad_token_id, do_sample=False)
 
 
 def _placement(options: ModelOptions) -> dict[str, Any]:
