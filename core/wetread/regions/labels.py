@@ -11,18 +11,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wetread.errors import RefusedInput
-from wetread.terminology import Target, find_target
+from wetread.terminology import Laterality, Target, find_target
 
 UNNAMED = "region"
 
 Targets = Target | str | Sequence[Target | str] | Mapping[int, Target | str] | None
 """What the masks show: one for all, one for each, or by value of the label map."""
-
-_PAIRED = frozenset({
-    "kidney", "kidneys", "lung", "lungs", "adrenal gland", "adrenal glands", "hippocampus", "breast", "eye", "eyes",
-    "ovary", "ovaries", "testis", "femur", "femurs", "hip", "clavicle", "scapula", "humerus", "parotid gland",
-    "thalamus", "amygdala",
-})  # fmt: skip
 
 
 def label_of(target: Target | str | None) -> str:
@@ -35,11 +29,10 @@ def label_of(target: Target | str | None) -> str:
 
 def is_paired(target: Target | str | None) -> bool:
     """True where there is a left and a right one of a target, and the label does not already say which."""
-    label = label_of(target).lower()
-    if {"left", "right"} & set(label.split()):
+    if {"left", "right"} & set(label_of(target).lower().split()):
         return False
-    known = target if isinstance(target, Target) else find_target(label)
-    return label in _PAIRED or (known is not None and known.label in _PAIRED)
+    known = target if isinstance(target, Target) else find_target(target or "")
+    return known is not None and known.laterality is Laterality.PAIRED
 
 
 def targets_for(targets: Targets, values: Sequence[int]) -> tuple[Target | str | None, ...]:

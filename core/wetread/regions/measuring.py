@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.regions.attributes import ColourPart, Intensity, Part
+from wetread.regions.colours import colour_parts
 from wetread.regions.intensity import COLOUR_MODALITIES, RING_PIXELS, compare, display_range, grey_of, ring_of
 from wetread.regions.location import locate, place_of, size_of
 from wetread.regions.shape import measure_shape
@@ -80,10 +81,15 @@ class MeasuredImage:
             shape=shape,
             intensity=intensity,
             parts=_parts(crop, one.box, grid, pixels) if shape.components > 1 else (),
-            colour_parts=(),
+            colour_parts=self._colour_parts(one),
             under=self._mean_colour(inside),
             around=self._mean_colour(outside if len(outside) else inside),
         )
+
+    def _colour_parts(self, one: Cut) -> tuple[ColourPart, ...]:
+        if not self.real_colour or one.crop.ndim != 2:
+            return ()
+        return colour_parts(self.image, one.box, one.crop, self.modality)
 
     def _mean_colour(self, values: NDArray[Any]) -> NDArray[np.float64]:
         """Mean of some pixels as sRGB 0 to 255."""
