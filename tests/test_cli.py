@@ -375,15 +375,14 @@ class TestServe:
         assert "other machines could reach this address" in capsys.readouterr().err
 
     def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
-        def serve(archive, host, port, *, reader, allow_remote, announce, earlier):
-            assert list(earlier) == []
-            announce(f"{archive.location} {host} {port} {reader.model} {allow_remote}")
+        def serve(archive, host, port, *, reader, allow_remote, announce, database, workers):
+            announce(f"{archive.location} {host} {port} {reader.model} {allow_remote} {database} {workers}")
 
         monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
         monkeypatch.setattr("wetread.service.serve", serve)
         arguments = ["serve", "--archive", str(tmp_path), "--model", "m", "--host", "::1", "--port", "4"]
-        assert cli.main([*arguments, "--allow-remote"]) == 0
-        assert capsys.readouterr().out == f"{tmp_path} ::1 4 m True\n"
+        assert cli.main([*arguments, "--allow-remote", "--database", "d", "--workers", "2"]) == 0
+        assert capsys.readouterr().out == f"{tmp_path} ::1 4 m True d 2\n"
 
     def test_ctrl_c_is_its_ordinary_end(self, tmp_path, monkeypatch, capsys):
         def serve(*_, **__):

@@ -126,6 +126,12 @@ def _add_serve(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
     parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: %(default)s, this machine only")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
+    parser.add_argument(
+        "--database", metavar="URL|FILE", help="jobs, ledger and outbox; beside a folder archive when left out"
+    )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="reads at once in this process; default: %(default)s"
+    )
     parser.add_argument("--allow-remote", action="store_true", help="let H be an address that other machines can reach")
     parser.set_defaults(run=_serve)
 

@@ -13,6 +13,7 @@ import requests
 
 from dicom_phantoms import ct_series
 from wetread.archive.folder import FolderArchive
+from wetread.service.backing import open_backing
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SERVE = """
@@ -49,3 +50,6 @@ def test_an_interrupt_ends_reads_and_event_streams_without_a_traceback(tmp_path:
         process.kill()
     assert time.monotonic() - began < 15
     assert "Traceback" not in said
+    queue = open_backing(FolderArchive(tmp_path)).queue
+    assert [queue.get(job).state for job in jobs] == ["SCHEDULED", "SCHEDULED"], "they go on at the next start"
+    assert queue.get(jobs[0]).attempts == 0

@@ -31,10 +31,9 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-    from wetread.archive import Archive, StoreReport
+    from wetread.archive import Archive
     from wetread.pipeline import Outcome
     from wetread.reading import Reader
-    from wetread.service.jobs import Job
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +108,7 @@ def run(options: argparse.Namespace) -> int:
 
     reader = Reader(options.model)
     rows: list[Row] = []
-    kept: list[tuple[Outcome, StoreReport]] = []
+    kept: list[Outcome] = []
     for number, study in enumerate(STUDIES, start=1):
         print(f"\n== {number} of {len(STUDIES)}: {study.title} ({study.package}, {study.file})\n")
         print("\n".join(field("A person", study.shows)))
@@ -122,23 +121,23 @@ def run(options: argparse.Namespace) -> int:
     if options.once or os.environ.get("DEMO_ONCE", "") not in ("", "0"):
         return 0
     print()
-    serve_until_interrupted(archive, reader, "127.0.0.1", options.port, earlier=[_as_job(*each) for each in kept])
+    _keep(archive, kept)
+    serve_until_interrupted(archive, reader, "127.0.0.1", options.port)
     return 0
 
 
-def _as_job(outcome: Outcome, report: StoreReport) -> Job:
-    """A read of the demo as the service shows it."""
-    from wetread.service.jobs import Job
-    from wetread.service.worker import job_result
+def _keep(archive: Archive, outcomes: Sequence[Outcome]) -> None:
+    """Let the service know the demo's reads as its own."""
+    from wetread.service.backing import open_backing
 
-    source = outcome.sample.planes[0].source
-    return Job.done(source.study_uid, source.series_uid, outcome.read.question, job_result(outcome, report))
+    backing = open_backing(archive)
+    for outcome in outcomes:
+        backing.keep_finished(outcome, owner="demo")
+    backing.outbox.deliver()
+    backing.close()
 
 
-def _show(
-    study: DemoStudy, reader: Reader, archive: Archive, out: Path, kept: list[tuple[Outcome, StoreReport]], *,
-    quiet: bool,
-) -> Row:  # fmt: skip
+def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, kept: list[Outcome], *, quiet: bool) -> Row:
     """One study from its file to the checked objects; a refusal is shown and becomes its line of the table."""
     try:
         folder = check_output(out / study.name)
@@ -155,7 +154,7 @@ def _show(
     except RefusedInput as refusal:
         print("\n".join(field("Refused", str(refusal))))
         return Row(study.title, f"refused: {refusal.what}")
-    kept.append((outcome, report))
+    kept.append(outcome)
     print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
     print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
     print("\n".join(stored_lines(outcome, archive, report)))

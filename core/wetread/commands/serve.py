@@ -8,11 +8,9 @@ from wetread.archive import open_archive
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Sequence
 
     from wetread.archive import Archive
     from wetread.reading import Reader
-    from wetread.service.jobs import Job
 
 
 def run(options: argparse.Namespace) -> int:
@@ -21,19 +19,23 @@ def run(options: argparse.Namespace) -> int:
     from wetread.service.serving import check_host
 
     check_host(options.host, options.allow_remote)
-    reader = Reader(options.model)
-    serve_until_interrupted(open_archive(options.archive), reader, options.host, options.port, options.allow_remote)
+    serve_until_interrupted(
+        open_archive(options.archive), Reader(options.model), options.host, options.port, options.allow_remote,
+        options.database, options.workers,
+    )  # fmt: skip
     return 0
 
 
 def serve_until_interrupted(
-    archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False, earlier: Sequence[Job] = ()
-) -> None:
-    """Serve; Ctrl-C is the ordinary end of it. `earlier` reads are shown beside those to come."""
+    archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False, database: str | None = None,
+    workers: int = 1,
+) -> None:  # fmt: skip
+    """Serve; Ctrl-C is the ordinary end of it."""
     from wetread.service import serve
 
     try:
-        serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, earlier=earlier)
+        serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, database=database,
+              workers=workers)  # fmt: skip
     except KeyboardInterrupt:
         announce("stopped")
 

@@ -16,46 +16,71 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from wetread import __version__
 from wetread.archive.folder import FolderArchive
 from wetread.service import errors
+from wetread.service.backing import open_backing
 from wetread.service.browse import browse_router
+from wetread.service.changes import Changes
+from wetread.service.courier import Courier
 from wetread.service.dicomweb import DICOMWEB, dicomweb_router
-from wetread.service.jobs import JobStore
 from wetread.service.page import page_router
 from wetread.service.reads import reads_router
 from wetread.service.stow import stow_router
-from wetread.service.worker import ReadWorker
+from wetread.service.worker import ReadWorkers
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from wetread.archive import Archive
     from wetread.reading import Reader
+    from wetread.records.database import Database
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 
-def create_app(archive: Archive, reader: Reader, *, allowed_hosts: Sequence[str] = LOOPBACK) -> FastAPI:
+def create_app(
+    archive: Archive,
+    reader: Reader,
+    *,
+    database: Database | str | Path | None = None,
+    workers: int = 1,
+    allowed_hosts: Sequence[str] = LOOPBACK,
+) -> FastAPI:
     """The service over one archive.
 
     Args:
         archive: where studies come from and objects go to; a folder is also served over DICOMweb.
         reader: its weights load at the first read.
+        database: what outlives the service, see `backing.open_backing`.
+        workers: reads at once in this process; 0 where other processes work on the same database.
         allowed_hosts: names by which clients may address the service; ``["*"]`` for any.
     """
-    jobs, worker = JobStore(), ReadWorker(archive, reader)
+    backing, changes = open_backing(archive, database), Changes()
+    courier = Courier(backing.outbox)
+
+    def changed(uid: str) -> None:
+        changes.tell(uid)
+        courier.wake()
+
+    readers = ReadWorkers(backing, reader, workers, changed)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
-        worker.start()
+        readers.start()
+        courier.start()
         yield
-        worker.stop()
+        changes.end()
+        readers.stop()
+        courier.stop()
+        backing.close()
 
     # The pages that FastAPI offers at /docs run scripts from elsewhere beside patient data; the description is enough.
     app = FastAPI(title="Wetread", version=__version__, lifespan=running, docs_url=None, redoc_url=None)
-    app.state.jobs = jobs
+    app.state.backing, app.state.changes = backing, changes
     errors.install(app)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.include_router(page_router())
     app.include_router(browse_router(archive))
     is_folder = isinstance(archive, FolderArchive)
-    app.include_router(reads_router(archive, jobs, worker, reader.info, DICOMWEB if is_folder else None))
+    app.include_router(reads_router(backing, readers, changes, reader.info, DICOMWEB if is_folder else None))
     if isinstance(archive, FolderArchive):
         app.include_router(stow_router(archive))
         app.include_router(dicomweb_router(archive))

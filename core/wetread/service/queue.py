@@ -10,8 +10,6 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import dataclass
-from enum import IntEnum
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, func, insert, or_, select, update
@@ -19,14 +17,14 @@ from sqlalchemy import delete, func, insert, or_, select, update
 from wetread.records.tables import JOB_EVENTS, JOB_FILES, JOBS
 from wetread.records.times import later, stamp
 from wetread.service.errors import NoSuchJob
-from wetread.service.jobs import JobEvent, JobState
+from wetread.service.jobs import Job, JobEvent, JobState, Priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from sqlalchemy import Connection, RowMapping
 
-    from wetread.records.database import Database
+    from wetread.jobs.database import Database
 
 LEASE_SECONDS = 30.0
 MOST_ATTEMPTS = 3
@@ -34,74 +32,18 @@ RETRY_SECONDS = 2.0
 _OPEN = (JobState.SCHEDULED.value, JobState.IN_PROGRESS.value)
 
 
-class Priority(IntEnum):
-    """Smaller is sooner."""
-
-    PERSON = 0
-    """Somebody waits for it."""
-    AHEAD = 5
-    """Read before somebody asks: the worklist of the morning."""
-    BATCH = 9
-
-
-@dataclass(frozen=True, slots=True)
-class Record:
-    """A job as the database has it.
-
-    Args:
-        uid: DICOM UID of the job.
-        kind: "read", "train", ...
-        owner: who asked.
-        priority: see `Priority`.
-        state: UPS state.
-        request: what was asked; plain JSON.
-        created: UTC, ISO 8601; so are `started` and `finished`.
-        started: of the latest attempt.
-        finished: when it came to its final state.
-        attempts: how often it was claimed.
-        cancelled: somebody asked to stop it.
-        stage: what is being done.
-        progress: 0 to 1.
-        text: the answer so far.
-        reason: why CANCELED.
-        result: what it left; plain JSON; None before COMPLETED.
-    """
-
-    uid: str
-    kind: str
-    owner: str
-    priority: int
-    state: JobState
-    request: dict[str, Any]
-    created: str
-    started: str | None
-    finished: str | None
-    attempts: int
-    cancelled: bool
-    stage: str
-    progress: float
-    text: str
-    reason: str
-    result: dict[str, Any] | None
-
-    @property
-    def is_over(self) -> bool:
-        """True in a final state."""
-        return self.state in (JobState.COMPLETED, JobState.CANCELED)
-
-
 class Queue:
     """Jobs in a database; safe from any thread and any number of processes."""
 
     def __init__(self, database: Database, lease_seconds: float = LEASE_SECONDS, most_attempts: int = MOST_ATTEMPTS):
         self._database = database
-        self._lease = lease_seconds
+        self.lease_seconds = lease_seconds
         self._most_attempts = most_attempts
 
     def submit(
         self, kind: str, request: Mapping[str, Any], *, owner: str = "", priority: int = Priority.PERSON,
         uid: str | None = None,
-    ) -> Record:  # fmt: skip
+    ) -> Job:  # fmt: skip
         """Add a job; with a `uid` that is known already, give the job that has it: a request sent twice is one job."""
         name = uid or f"2.25.{uuid.uuid4().int}"
         with self._database.writing(in_turn=True) as connection:
@@ -114,7 +56,7 @@ class Queue:
                 _tell(connection, name, "state", {"state": JobState.SCHEDULED.value})
             return _get(connection, name)
 
-    def get(self, uid: str) -> Record:
+    def get(self, uid: str) -> Job:
         """A job.
 
         Raises:
@@ -123,13 +65,13 @@ class Queue:
         with self._database.reading() as connection:
             return _get(connection, uid)
 
-    def all(self, *, kind: str | None = None, owner: str | None = None, limit: int = 200) -> list[Record]:
+    def all(self, *, kind: str | None = None, owner: str | None = None, limit: int = 200) -> list[Job]:
         """The latest jobs, newest first."""
         wanted = select(JOBS).order_by(JOBS.c.number.desc()).limit(limit)
         for column, value in ((JOBS.c.kind, kind), (JOBS.c.owner, owner)):
             wanted = wanted if value is None else wanted.where(column == value)
         with self._database.reading() as connection:
-            return [_record(row) for row in connection.execute(wanted).mappings()]
+            return [_job(row) for row in connection.execute(wanted).mappings()]
 
     def waiting(self, kind: str | None = None) -> int:
         """How many jobs are not over."""
@@ -145,7 +87,7 @@ class Queue:
                      (JOBS.c.priority == job["priority"]) & (JOBS.c.number < job["number"]))  # fmt: skip
         return self._count(JOBS.c.state == JobState.SCHEDULED.value, JOBS.c.kind == job["kind"], before)
 
-    def claim(self, worker: str, kinds: Sequence[str]) -> Record | None:
+    def claim(self, worker: str, kinds: Sequence[str]) -> Job | None:
         """The next job for a worker, IN PROGRESS and leased to it; None where nothing is to do."""
         with self._database.writing(in_turn=True) as connection:
             self._give_back(connection)
@@ -153,25 +95,26 @@ class Queue:
             if uid is None:
                 return None
             connection.execute(update(JOBS).where(JOBS.c.uid == uid).values(
-                state=JobState.IN_PROGRESS.value, worker=worker, lease_until=later(self._lease), started=stamp(),
+                state=JobState.IN_PROGRESS.value, worker=worker, lease_until=later(self.lease_seconds), started=stamp(),
                 attempts=JOBS.c.attempts + 1, stage="starting", progress=0.0, text="",
             ))  # fmt: skip
-            record = _get(connection, str(uid))
-            _tell(connection, record.uid, "state", {"state": record.state.value, "attempt": record.attempts})
-            return record
+            job = _get(connection, str(uid))
+            _tell(connection, job.uid, "state", {"state": job.state.value, "attempt": job.attempts})
+            return job
 
     def renew(self, uid: str, worker: str) -> bool:
         """Keep a lease; False where it was lost or somebody asked to stop: the worker stops."""
         with self._database.writing() as connection:
-            kept = connection.execute(_held(uid, worker).values(lease_until=later(self._lease)))
+            kept = connection.execute(_held(uid, worker).values(lease_until=later(self.lease_seconds)))
             return kept.rowcount == 1 and not _get(connection, uid).cancelled
 
     def advance(self, uid: str, worker: str, stage: str, progress: float, text: str = "") -> bool:
         """Note how far a job is and a new piece of its answer; False where the lease was lost."""
         with self._database.writing() as connection:
             before = connection.execute(select(JOBS.c.stage, JOBS.c.progress).where(JOBS.c.uid == uid)).first()
+            lease = later(self.lease_seconds)
             done = connection.execute(_held(uid, worker).values(
-                stage=stage, progress=progress, text=JOBS.c.text + text, lease_until=later(self._lease)))  # fmt: skip
+                stage=stage, progress=progress, text=JOBS.c.text + text, lease_until=lease))  # fmt: skip
             if done.rowcount != 1:
                 return False
             if before is not None and tuple(before) != (stage, progress):
@@ -211,16 +154,39 @@ class Queue:
         with self._database.writing() as connection:
             if connection.execute(_held(uid, worker).values(lease_until=None)).rowcount != 1:
                 return
-            record = _get(connection, uid)
-            if again and not record.cancelled and record.attempts < self._most_attempts:
+            job = _get(connection, uid)
+            if again and not job.cancelled and job.attempts < self._most_attempts:
                 connection.execute(update(JOBS).where(JOBS.c.uid == uid).values(
                     state=JobState.SCHEDULED.value, worker=None, stage="waiting for another try", reason=reason,
-                    not_before=later(RETRY_SECONDS * 2 ** (record.attempts - 1))))  # fmt: skip
+                    not_before=later(RETRY_SECONDS * 2 ** (job.attempts - 1))))  # fmt: skip
                 _tell(connection, uid, "state", {"state": JobState.SCHEDULED.value, "reason": reason})
             else:
                 _end(connection, uid, reason)
 
-    def cancel(self, uid: str, reason: str = "cancelled") -> Record:
+    def release(self, uid: str, worker: str) -> None:
+        """Give a job back untried: its worker was asked to leave."""
+        with self._database.writing() as connection:
+            back = _held(uid, worker).values(
+                state=JobState.SCHEDULED.value, worker=None, lease_until=None, stage="waiting",
+                attempts=JOBS.c.attempts - 1)  # fmt: skip
+            if connection.execute(back).rowcount == 1:
+                _tell(connection, uid, "state", {"state": JobState.SCHEDULED.value, "reason": "the service stopped"})
+
+    def add_finished(
+        self, kind: str, request: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, bytes],
+        *, owner: str = "", with_it: Callable[[Connection], None] | None = None,
+    ) -> Job:  # fmt: skip
+        """A job that was done elsewhere, kept as if it had been done here."""
+        worker, uid = "elsewhere", f"2.25.{uuid.uuid4().int}"
+        self.submit(kind, request, owner=owner, uid=uid)
+        with self._database.writing(in_turn=True) as connection:
+            connection.execute(update(JOBS).where(JOBS.c.uid == uid).values(
+                state=JobState.IN_PROGRESS.value, worker=worker, started=stamp(), lease_until=later(self.lease_seconds),
+                attempts=1))  # fmt: skip
+        self.complete(uid, worker, result, files, with_it)
+        return self.get(uid)
+
+    def cancel(self, uid: str, reason: str = "cancelled") -> Job:
         """Stop a job: at once where it waits, at its worker's next look where it is under way.
 
         Raises:
@@ -235,12 +201,12 @@ class Queue:
     def events_after(self, uid: str, number: int) -> tuple[list[JobEvent], bool]:
         """Events of a job with a higher number, and whether these are the last."""
         with self._database.reading() as connection:
-            record = _get(connection, uid)
+            job = _get(connection, uid)
             rows = connection.execute(
                 select(JOB_EVENTS).where(JOB_EVENTS.c.job == uid, JOB_EVENTS.c.number > number)
                 .order_by(JOB_EVENTS.c.number)
             ).mappings()  # fmt: skip
-            return [JobEvent(int(r["number"]), r["kind"], json.loads(r["data"])) for r in rows], record.is_over
+            return [JobEvent(int(r["number"]), r["kind"], json.loads(r["data"])) for r in rows], job.is_over
 
     def file(self, uid: str, name: str) -> bytes | None:
         """A file that a finished job left; None where it left none of that name."""
@@ -310,15 +276,15 @@ def _tell(connection: Connection, uid: str, kind: str, data: dict[str, Any]) -> 
     connection.execute(insert(JOB_EVENTS).values(job=uid, number=number, kind=kind, data=json.dumps(data)))
 
 
-def _get(connection: Connection, uid: str) -> Record:
+def _get(connection: Connection, uid: str) -> Job:
     row = connection.execute(select(JOBS).where(JOBS.c.uid == uid)).mappings().first()
     if row is None:
         raise NoSuchJob("no such read", "reads", "list the reads for their UIDs")
-    return _record(row)
+    return _job(row)
 
 
-def _record(row: RowMapping) -> Record:
-    return Record(
+def _job(row: RowMapping) -> Job:
+    return Job(
         uid=row["uid"], kind=row["kind"], owner=row["owner"], priority=row["priority"], state=JobState(row["state"]),
         request=json.loads(row["request"]), created=row["created"], started=row["started"], finished=row["finished"],
         attempts=row["attempts"], cancelled=bool(row["cancel"]), stage=row["stage"], progress=row["progress"],

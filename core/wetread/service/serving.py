@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable
+    from pathlib import Path
 
     from wetread.archive import Archive
     from wetread.reading import Reader
-    from wetread.service.jobs import Job
+    from wetread.records.database import Database
 
 logger = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ def serve(
     reader: Reader,
     allow_remote: bool = False,
     announce: Callable[[str], None] = logger.info,
-    earlier: Sequence[Job] = (),
+    database: Database | str | Path | None = None,
+    workers: int = 1,
 ) -> None:
     """Serve until interrupted.
 
@@ -39,7 +41,8 @@ def serve(
         reader: see `create_app`.
         allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
         announce: told the address once it listens.
-        earlier: reads made before, shown beside those to come.
+        database: see `create_app`.
+        workers: see `create_app`.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
@@ -54,9 +57,8 @@ def serve(
     # pydicom's warnings quote values, and access logs hold queries with patient names: neither is written.
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
-    app = create_app(archive, reader, allowed_hosts=["*"] if allow_remote else [*LOOPBACK, host])
-    for job in earlier:
-        app.state.jobs.add(job)
+    hosts = ["*"] if allow_remote else [*LOOPBACK, host]
+    app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts)
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")
@@ -66,7 +68,7 @@ def serve(
     class Server(uvicorn.Server):
         async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
             # Streams of events last as long as their reads: end these first, or leaving waits for them.
-            app.state.jobs.give_up_all("the service stopped")
+            app.state.changes.end()
             await super().shutdown(sockets)
 
     with suppress(KeyboardInterrupt):  # raised again by uvicorn once it has left; leaving was the wish

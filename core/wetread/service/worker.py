@@ -1,110 +1,170 @@
-"""The one thread that reads: series from the archive, read, SEG and SR back into the archive.
+"""Workers: series from the archive, read, and everything about it kept in one transaction.
 
-One read at a time, because a model uses all the cores it is given; everything else of the service stays responsive
-meanwhile. A job that fails ends as CANCELED with the reason in words; the log gets the place in the code and no
-text that could hold patient data.
+A worker is a thread that claims reads from the queue. One is the default, because a model uses all the cores it is
+given; more of them share the engine's micro-batches on a GPU, and `wetread work` runs them in another process or on
+another machine over the same database. A read that fails ends as CANCELED with the reason in words; the log gets the
+place in the code and no text that could hold patient data.
 """
 
 from __future__ import annotations
 
 import logging
-import queue
+import os
+import socket
 import threading
-from io import BytesIO
+import time
+import uuid
 from typing import TYPE_CHECKING
 
-from wetread.errors import ReadCancelled, WetreadError
+from wetread.archive.protocol import NotInArchive, NotUid
+from wetread.errors import ArchiveRefused, ReadCancelled, WetreadError
+from wetread.service.backing import READ, read_result
 from wetread.service.errors import describe
-from wetread.service.jobs import Job, JobResult, StoredObject
 
 if TYPE_CHECKING:
-    from wetread.archive import Archive, StoreReport
+    from collections.abc import Callable
+
     from wetread.pipeline import Outcome
     from wetread.reading import Reader, ReadEvent
+    from wetread.service.backing import Backing
+    from wetread.service.jobs import Job
 
 logger = logging.getLogger("wetread.service")
-_READ_SHARE = 0.9
+_READ_SHARE = 0.95
+_TELL_SECONDS = 0.1
+_LOOK_SECONDS = 0.5
 
 
-class ReadWorker:
-    """Works on jobs, first come first served, until it is stopped.
+class ReadWorkers:
+    """Threads that work on reads until they are stopped.
 
     Args:
-        archive: where series come from and objects go to.
-        reader: loads its weights at the first job, in the working thread.
+        backing: where jobs come from and results go to.
+        reader: loads its weights at the first read.
+        count: how many at once; 0 leaves the work to other processes.
+        on_change: called with a job's UID, from a worker's thread, after every change.
     """
 
-    def __init__(self, archive: Archive, reader: Reader) -> None:
-        self._archive = archive
-        self._reader = reader
-        self._queue: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
-        self._current: Job | None = None
-        self._thread = threading.Thread(target=self._work, name="wetread-reads", daemon=True)
+    def __init__(
+        self, backing: Backing, reader: Reader, count: int = 1, on_change: Callable[[str], None] = lambda uid: None
+    ) -> None:
+        self._backing, self._reader, self._on_change = backing, reader, on_change
+        self._wake, self._leaving = threading.Condition(), threading.Event()
+        self._under_way: dict[str, threading.Event] = {}
+        here = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
+        self._threads = [
+            threading.Thread(target=self._work, args=(f"{here}:{n}",), name=f"wetread-reads-{n}", daemon=True)
+            for n in range(count)
+        ]
 
     def start(self) -> None:
-        """Start the thread."""
-        self._thread.start()
+        """Start the threads."""
+        for thread in self._threads:
+            thread.start()
 
     def stop(self, seconds: float = 10.0) -> None:
-        """Stop after the read under way, which is asked to stop at its next token."""
-        self._queue.put(None)
-        if (current := self._current) is not None:
-            current.give_up("the service stopped")
-        self._thread.join(seconds)
+        """Stop; reads under way end at their next token and wait for the next start."""
+        self._leaving.set()
+        for cancel in list(self._under_way.values()):
+            cancel.set()
+        self.wake()
+        for thread in self._threads:
+            if thread.is_alive():
+                thread.join(seconds)
 
-    def submit(self, job: Job) -> None:
-        """Queue a job."""
-        self._queue.put(job)
+    def wake(self) -> None:
+        """There is something to do."""
+        with self._wake:
+            self._wake.notify_all()
 
-    def _work(self) -> None:
-        while (job := self._queue.get()) is not None:
-            if job.start():
-                self._current = job
-                self._try(job)
-                self._current = None
+    def cancel(self, uid: str) -> None:
+        """Ask a read that is under way here to stop at its next token."""
+        if (cancel := self._under_way.get(uid)) is not None:
+            cancel.set()
 
-    def _try(self, job: Job) -> None:
+    def _work(self, name: str) -> None:
+        while not self._leaving.is_set():
+            try:
+                job = self._backing.queue.claim(name, (READ,))
+            except Exception as error:
+                # The database may be away for a while; the thread must outlive that.
+                logger.error("no job could be claimed: %s", describe(error))
+                job = None
+            if job is None:
+                with self._wake:
+                    self._wake.wait(_LOOK_SECONDS)
+            else:
+                self._try(job, name)
+
+    def _try(self, job: Job, name: str) -> None:
+        cancel = self._under_way.setdefault(job.uid, threading.Event())
+        finished = threading.Event()
+        keeper = threading.Thread(target=self._keep_lease, args=(job, name, cancel, finished), daemon=True)
+        keeper.start()
+        queue = self._backing.queue
         try:
-            job.complete(self._read(job))
+            self._on_change(job.uid)
+            self._complete(job, name, self._read(job, name, cancel))
         except ReadCancelled:
-            job.give_up("cancelled")
+            queue.release(job.uid, name) if self._leaving.is_set() else queue.fail(job.uid, name, "cancelled")
+        except ArchiveRefused as error:
+            queue.fail(job.uid, name, str(error), again=not isinstance(error, (NotInArchive, NotUid)))
         except WetreadError as error:
-            job.give_up(str(error))
+            queue.fail(job.uid, name, str(error))
         except Exception as error:
             # A job's failure must not end the thread; the text of a foreign error may hold patient data.
             logger.error("read %s failed: %s", job.uid, describe(error))
-            job.give_up(f"internal error ({type(error).__name__}); the service's log names the place")
+            queue.fail(job.uid, name, f"internal error ({type(error).__name__}); the service's log names the place")
+        finally:
+            finished.set()
+            del self._under_way[job.uid]
+            self._on_change(job.uid)
 
-    def _read(self, job: Job) -> JobResult:
-        from wetread.pipeline import read_series, store_outcome
+    def _read(self, job: Job, name: str, cancel: threading.Event) -> Outcome:
+        from wetread.pipeline import read_series, refuse_defects
 
-        job.advance("fetching", 0.0)
-        datasets = self._archive.retrieve_series(job.study_uid, job.series_uid)
+        progress = _Progress(self._backing, job.uid, name, cancel, self._on_change)
+        progress.tell("fetching", 0.0)
+        request = job.request
+        datasets = self._backing.archive.retrieve_series(request["study_uid"], request["series_uid"])
 
         def on_event(event: ReadEvent) -> None:
-            job.advance(event.stage, _READ_SHARE * event.progress, event.text)
+            progress.tell(event.stage, _READ_SHARE * event.progress, event.text)
 
-        outcome = read_series(datasets, job.question, reader=self._reader, on_event=on_event, cancel=job.cancel)
-        if job.cancel.is_set():
-            raise ReadCancelled("cancelled before anything was stored")
-        job.advance("storing", _READ_SHARE)
-        report = store_outcome(outcome, self._archive)
-        job.advance("drawing", 0.98)
-        return job_result(outcome, report)
+        outcome = read_series(datasets, request.get("question"), reader=self._reader, on_event=on_event, cancel=cancel)
+        progress.tell("keeping", _READ_SHARE)
+        refuse_defects(outcome)
+        return outcome
+
+    def _complete(self, job: Job, name: str, outcome: Outcome) -> None:
+        """Result, files, ledger entry and outbox, all or none; a lease that was lost keeps nothing."""
+        result, files = read_result(outcome)
+        self._backing.queue.complete(job.uid, name, result, files, self._backing.keeping(outcome))
+
+    def _keep_lease(self, job: Job, name: str, cancel: threading.Event, finished: threading.Event) -> None:
+        """Renew while the work lasts; a lease that is lost, or a cancelled job, stops the work."""
+        while not finished.wait(self._backing.queue.lease_seconds / 3):
+            if not self._backing.queue.renew(job.uid, name):
+                cancel.set()
+                return
 
 
-def job_result(outcome: Outcome, report: StoreReport) -> JobResult:
-    """What a client gets of a read that is stored."""
-    from PIL import Image
+class _Progress:
+    """Writes what a read tells into the database, several words at a time."""
 
-    from wetread.reporting import overlay_picture, read_document
+    def __init__(
+        self, backing: Backing, uid: str, worker: str, cancel: threading.Event, on_change: Callable[[str], None]
+    ) -> None:
+        self._backing, self._uid, self._worker = backing, uid, worker
+        self._cancel, self._on_change = cancel, on_change
+        self._text, self._stage, self._told = "", "", 0.0
 
-    buffer = BytesIO()
-    Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(buffer, "PNG")
-    kinds = {str(outcome.seg.SOPInstanceUID): "SEG", str(outcome.sr.SOPInstanceUID): "SR"}
-    stored = tuple(
-        StoredObject(kinds[i.sop_instance_uid], i.series_uid, i.sop_instance_uid, i.state.value)
-        for i in report.instances
-        if i.sop_instance_uid in kinds
-    )
-    return JobResult(read_document(outcome.read, outcome.sample), buffer.getvalue(), stored)
+    def tell(self, stage: str, progress: float, text: str = "") -> None:
+        self._text += text
+        now = time.monotonic()
+        if stage == self._stage and now - self._told < _TELL_SECONDS:
+            return
+        said, self._text, self._stage, self._told = self._text, "", stage, now
+        if not self._backing.queue.advance(self._uid, self._worker, stage, progress, said):
+            self._cancel.set()
+        self._on_change(self._uid)
