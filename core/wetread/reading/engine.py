@@ -24,6 +24,7 @@ from wetread.reading.batching import Batcher, Limits, Writing
 from wetread.reading.caches import ByteBoundedCache, digest
 from wetread.reading.decoding import Decoder, Row
 from wetread.reading.grounding_step import Task, ground_tasks, stacked, task_for
+from wetread.reading.interface import LONGEST_ANSWER
 from wetread.reading.key_values import KeyValues
 from wetread.reading.pieces import Pieces
 from wetread.reading.written import Grounded, Written
@@ -35,9 +36,10 @@ if TYPE_CHECKING:
 
     from wetread.model.checkpoint import ModelInfo
 
+    Film = tuple[Sequence[NDArray[np.uint8]], Sequence[float] | None]
+
 __all__ = ["LONGEST_ANSWER", "Encoded", "Grounded", "InProcessEngine", "Written"]
 
-LONGEST_ANSWER = 320
 CPU_CACHE_BYTES = 256 << 20
 GPU_CACHE_SHARE, GPU_KEY_VALUE_SHARE = 8, 2
 """A cache gets one eighth of the memory that the weights leave free, the answers under way one half."""
@@ -82,6 +84,14 @@ class InProcessEngine:
             assert self._loaded is not None
             return self._loaded
 
+    def model(self) -> LoadedModel:
+        """The model."""
+        return self.load()
+
+    def fit(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A picture (rows, columns, 3) at the size the model sees."""
+        return self.load().fit(picture)
+
     def encode(self, pictures: Sequence[NDArray[np.uint8]], key: str | Sequence[str] | None = None) -> Encoded:
         """Pictures to visual tokens, from the cache where they are known.
 
@@ -106,6 +116,13 @@ class InProcessEngine:
         model = self.load()
         return joined([part if part.pictures else replace(part, pictures=(normalise(p[None])[0].to(model.device),))
                        for part, p in zip(found, shown, strict=True) if part is not None])  # fmt: skip
+
+    def encode_video(self, pictures: Sequence[NDArray[np.uint8]], times: Sequence[float] | None = None) -> Encoded:
+        """Fitted pictures of one size as one native video; see `LoadedModel.encode_video`. Nothing of it is kept."""
+        self.load()
+        shown = [np.asarray(picture) for picture in pictures]
+        (encoded,) = self._ready.run("film", [((len(shown), shown[0].shape), (shown, times))])
+        return encoded
 
     def write(
         self,
@@ -148,8 +165,9 @@ class InProcessEngine:
         return len(self.load().marks(written.answer))
 
     def ground(
-        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0
-    ) -> Grounded:
+        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0, *,
+        fixed: bool = False,
+    ) -> Grounded:  # fmt: skip
         """Masks and presence of a finished answer's objects, on each of N encoded pictures.
 
         The picture that was written about costs the head alone, any other one prefill besides.
@@ -159,6 +177,7 @@ class InProcessEngine:
             written: the answer.
             cancel: checked between batches.
             own: which picture of the answer's prompt is replaced.
+            fixed: keep the states of the written answer for every picture; no prefill then.
 
         Raises:
             ReadCancelled: `cancel` was set.
@@ -170,7 +189,7 @@ class InProcessEngine:
         if not marks or not len(encoded):
             return Grounded(np.zeros((len(encoded), marks, 0, 0), np.float32),
                             np.zeros((len(encoded), marks), np.float32))  # fmt: skip
-        tasks = [task_for(model, encoded.picked([i]), written, own) for i in range(len(encoded))]
+        tasks = [task_for(model, encoded.picked([i]), written, own, fixed=fixed) for i in range(len(encoded))]
         return stacked(self._ready.run("ground", [(task.group(marks), task) for task in tasks], cancel))
 
     def close(self) -> None:
@@ -203,7 +222,10 @@ class InProcessEngine:
         def ground(tasks: list[Task]) -> list[Grounded]:
             return ground_tasks(model, tasks)
 
-        self._batcher = Batcher({"encode": encode, "ground": ground}, Decoder(model, self.prefixes),
+        def film(videos: list[Film]) -> list[Encoded]:
+            return [model.encode_video(pictures, times) for pictures, times in videos]
+
+        self._batcher = Batcher({"encode": encode, "film": film, "ground": ground}, Decoder(model, self.prefixes),
                                 limits or Limits(), self._drop_caches, self.info.name)  # fmt: skip
         self._loaded = model
 

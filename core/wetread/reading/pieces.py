@@ -1,4 +1,4 @@
-"""Token ids to text as it comes: a piece is passed on once its characters are complete."""
+"""Text as it comes: a piece is passed on once its characters are complete, and none twice."""
 
 from __future__ import annotations
 
@@ -10,6 +10,23 @@ if TYPE_CHECKING:
 HALF_A_CHARACTER = "\ufffd"
 
 
+class Said:
+    """Passes on what a growing text has gained.
+
+    Args:
+        on_text: called with each new piece.
+    """
+
+    def __init__(self, on_text: Callable[[str], None]) -> None:
+        self._on_text, self._said = on_text, ""
+
+    def say(self, text: str) -> None:
+        """The whole text so far; nothing is passed on where it does not continue what was said."""
+        if text.startswith(self._said) and text != self._said:
+            piece, self._said = text[len(self._said) :], text
+            self._on_text(piece)
+
+
 class Pieces:
     """Gathers tokens and passes on the text they add.
 
@@ -19,22 +36,16 @@ class Pieces:
     """
 
     def __init__(self, decode: Callable[[Sequence[int]], str], on_text: Callable[[str], None]) -> None:
-        self._decode, self._on_text = decode, on_text
+        self._decode, self._said = decode, Said(on_text)
         self._ids: list[int] = []
-        self._said = ""
 
     def add(self, ids: Sequence[int]) -> None:
         """New tokens."""
         self._ids.extend(ids)
         text = self._decode(self._ids)
         if not text.endswith(HALF_A_CHARACTER):
-            self._say(text)
+            self._said.say(text)
 
     def end(self, text: str) -> None:
         """The whole text; what was held back is passed on."""
-        self._say(text)
-
-    def _say(self, text: str) -> None:
-        if text.startswith(self._said) and text != self._said:
-            self._on_text(text[len(self._said) :])
-            self._said = text
+        self._said.say(text)

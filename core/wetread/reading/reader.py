@@ -22,18 +22,20 @@ from wetread.model.checkpoint import ModelInfo, read_info
 from wetread.model.prompts import FIND_ALL, asked_label, user_text
 from wetread.reading.caches import plane_key
 from wetread.reading.coverage import is_learned_size, label_gap, modality_gap, narrowed, size_gap
+from wetread.reading.making import checked_engine, make_engine
 from wetread.reading.pictures import fitted, pictures
 from wetread.reading.planes import ground_planes
 from wetread.regions.description import component_boxes, measure, sentence, without_specks
 from wetread.terminology import find_target
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wetread.imaging.sample import Sample
-    from wetread.reading.engine import InProcessEngine, Written
+    from wetread.reading.interface import ReadEngine
     from wetread.reading.pictures import Shown
+    from wetread.reading.written import Written
     from wetread.terminology import Target
 
 CANDIDATE_PLANES = 5
@@ -65,23 +67,32 @@ class Reader:
     Args:
         model: a shipped model's name or a model folder.
         seed: kept in the provenance; decoding is greedy, so equal input gives an equal read.
+        engine: "local" runs the model in this process; "vllm" lets servers write and grounds here.
+        urls: addresses of servers that speak the OpenAI protocol, for "vllm".
     """
 
-    def __init__(self, model: str | Path = DEFAULT_MODEL, seed: int = 0) -> None:
+    def __init__(
+        self, model: str | Path = DEFAULT_MODEL, seed: int = 0, engine: str = "local", urls: Sequence[str] = ()
+    ) -> None:
         self.info: ModelInfo = read_info(model)
         self.seed = seed
-        self._engine: InProcessEngine | None = None
+        self._where = checked_engine(engine, urls)
+        self._engine: ReadEngine | None = None
         self._making = threading.Lock()
 
     @property
-    def engine(self) -> InProcessEngine:
+    def engine(self) -> ReadEngine:
         """The engine; torch is imported when it is first asked for."""
         with self._making:
             if self._engine is None:
-                from wetread.reading.engine import InProcessEngine
-
-                self._engine = InProcessEngine(self.info)
+                self._engine = make_engine(self.info, self._where)
             return self._engine
+
+    def close(self) -> None:
+        """Let go of the model; reads under way end as cancelled."""
+        with self._making:
+            if self._engine is not None:
+                self._engine.close()
 
     def read(
         self,
