@@ -14,7 +14,7 @@ import re
 from typing import TYPE_CHECKING
 
 from wetread.model.families import PromptVariant
-from wetread.terminology import TARGETS, find_target
+from wetread.terminology import find_target
 
 if TYPE_CHECKING:
     from wetread.model.checkpoint import ModelInfo
@@ -31,10 +31,7 @@ _OBJECTS = (
     "Between the two, list all objects of interest as JSON inside ```json and ```: a list of objects, each with the "
     'key "bbox_2d" holding the box as [x1, y1, x2, y2] and the key "label" holding its name.'
 )
-_CLOSED = (
-    'Inside \\boxed{} write the labels that apply, separated by commas, or "none". '
-    "Use these names where they fit: {labels}."
-)
+_CLOSED = 'Inside \\boxed{} write the names of what is shown, separated by commas, or "none".'
 INSTRUCTIONS = {
     PromptVariant.MINI: "",
     PromptVariant.PLAIN: f"{_REASON} {_OBJECTS} {_CLOSED}",
@@ -71,8 +68,6 @@ def user_text(
     label = asked_label(question)
     asked = segment_question(label) if label else question.strip()
     said = instruction or INSTRUCTIONS[variant]
-    if "{labels}" in said:
-        said = said.replace("{labels}", ", ".join(t.label for t in TARGETS if modality in t.modalities) or "none yet")
     return f"Modality: {modality.value}. {asked}" + (f"\n{said}" if said else "")
 
 
