@@ -1,4 +1,4 @@
-"""The vocabulary of Wetread: Box, Mask, Finding, Read, Verdict.
+"""The vocabulary of Wetread: Box, Mask, Interval, Finding, Read, Verdict.
 
 All types are frozen values. A box carries its frame; a mask knows the planes of the Sample that it covers; a read
 carries the provenance that is needed to say which weights said what. Nothing here knows DICOM files, models or HTTP.
@@ -156,6 +156,35 @@ class Mask:
 
 
 @dataclass(frozen=True, slots=True)
+class Interval:
+    """A stretch of time on some leads of a waveform.
+
+    Args:
+        start: seconds from the start of the recording.
+        end: seconds from the start of the recording, after `start`.
+        leads: names of the leads it is marked on, e.g. ``("II", "V1")``; at least one.
+
+    Raises:
+        ValueError: times that are no stretch of a recording, or no lead.
+    """
+
+    start: float
+    end: float
+    leads: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite((self.start, self.end)).all() and 0.0 <= self.start < self.end):
+            raise ValueError(f"An interval runs from 0 s onwards, found {self.start} to {self.end} s.")
+        if not self.leads:
+            raise ValueError("An interval is marked on at least one lead.")
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return self.end - self.start
+
+
+@dataclass(frozen=True, slots=True)
 class Finding:
     """One thing found in a Sample.
 
@@ -170,6 +199,7 @@ class Finding:
         text_box: the box the language model wrote, converted to the IMAGE frame.
         description: one sentence of region description, true of the mask.
         grounded: False where mask or box could not be tied to the pixels.
+        interval: stretch of time and leads on a waveform, which has neither plane, box nor mask.
     """
 
     target: Target
@@ -182,6 +212,7 @@ class Finding:
     text_box: Box | None = None
     description: str = ""
     grounded: bool = True
+    interval: Interval | None = None
 
     def __post_init__(self) -> None:
         for box in (self.box, self.text_box, *self.instances):
@@ -197,8 +228,33 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class GroundingCheck:
+    """What became of a finding when its picture was blanked: "grounded or silent".
+
+    Args:
+        label: of the finding.
+        blanked: "picture" (all of it, to its mean colour), "region" (the marked pixels), or "box" (the model was
+            asked again about the blank picture).
+        overlap: IoU of the mask, or box, with what is given on the blank.
+        presence: on the picture; None for boxes.
+        presence_blank: on the blank; None for boxes.
+        grounded: False where neither mask nor presence changed, or the same box came back.
+    """
+
+    label: str
+    blanked: str
+    overlap: float
+    presence: float | None
+    presence_blank: float | None
+    grounded: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Provenance:
-    """What produced a read: enough to reproduce it and to identify the device in DICOM (TID 1004, TID 4019)."""
+    """What produced a read: enough to reproduce it and to identify the device in DICOM (TID 1004, TID 4019).
+
+    `grounding` holds one check for each finding that was checked, in the order of the findings.
+    """
 
     model: str
     model_version: str
@@ -210,6 +266,7 @@ class Provenance:
     answer_tokens: int
     seconds: float
     created: datetime = field(default_factory=lambda: datetime.now(UTC))
+    grounding: tuple[GroundingCheck, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -247,11 +304,27 @@ class Decision(StrEnum):
     CORRECT = "correct"
     REJECT = "reject"
     ADD = "add"
+    WITHDRAW = "withdraw"
+    """Take the last decision back: the finding is undecided again, an added one gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A person's decision on one finding of one read; corrected box and mask replace the model's."""
+    """A person's decision on one finding of one read.
+
+    Args:
+        read_uid: the read.
+        tracking_uid: the finding; a new UID for one that is added.
+        decision: what was decided.
+        person: login of who decided.
+        reason: in words; needed for a rejection.
+        box: IMAGE frame, replaces the model's; on `plane`.
+        mask: replaces the model's, and its box with it.
+        plane: of `box`; the finding's own where None.
+        target: what it is, where that was corrected or the finding is added.
+        interval: replaces the model's, on a waveform.
+        decided: when.
+    """
 
     read_uid: str
     tracking_uid: str
@@ -260,4 +333,11 @@ class Verdict:
     reason: str = ""
     box: Box | None = None
     mask: Mask | None = None
+    plane: int | None = None
+    target: Target | None = None
+    interval: Interval | None = None
     decided: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    def __post_init__(self) -> None:
+        if self.box is not None and self.box.frame is not BoxFrame.IMAGE:
+            raise ValueError(f"A verdict keeps its box in {BoxFrame.IMAGE}, found {self.box.frame}; convert it first.")
