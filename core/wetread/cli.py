@@ -71,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_evaluate, _add_train, _add_data):
+    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data):
         add(commands, common)
     return parser
 
@@ -95,8 +95,19 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
+    _add_engine(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
     parser.set_defaults(run=_read)
+
+
+def _add_engine(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--engine", choices=("local", "vllm"), default="local",
+        help="vllm: a server that speaks the OpenAI protocol writes, masks are made here; default: %(default)s",
+    )  # fmt: skip
+    parser.add_argument(
+        "--url", action="append", default=[], metavar="URL", help="such a server; give it again for each further one"
+    )
 
 
 def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -133,6 +144,7 @@ def _add_serve(commands: _Commands, common: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=1, metavar="N", help="reads at once in this process; default: %(default)s"
     )
     parser.add_argument("--allow-remote", action="store_true", help="let H be an address that other machines can reach")
+    _add_engine(parser)
     parser.set_defaults(run=_serve)
 
 
@@ -146,6 +158,31 @@ def _add_verify(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="SEG and SR files that belong together")
     parser.add_argument("--source", metavar="DIR", type=Path, help="file or folder with the images they refer to")
     parser.set_defaults(run=_verify)
+
+
+def _add_describe(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "describe",
+        parents=[common],
+        help="say in words what is true of a mask over an image: place, size, shape, border, intensity, relations",
+        description="Say in words what is true of a mask over an image; every word is measured. With --out, also "
+        "write overlay.png and description.json. With --gallery, make a page of one example for each modality.",
+    )
+    parser.add_argument("image", metavar="IMAGE", nargs="?", help="file, or folder with one series")
+    parser.add_argument("mask", metavar="MASK", nargs="?", help="picture, label map, NumPy, NIfTI or DICOM SEG")
+    parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. dermoscopy")
+    parser.add_argument(
+        "--target", metavar="LABEL", action="append", default=[],
+        help="what a mask shows: once for all, once for each in order, or as VALUE=LABEL",
+    )  # fmt: skip
+    parser.add_argument("--language", metavar="L", default="en", help="of the text; default: %(default)s")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="chooses the phrasings; default: %(default)s")
+    parser.add_argument("--out", metavar="DIR", type=Path, help="where to write the files")
+    parser.add_argument("--json", action="store_true", help="print description.json instead of the text")
+    parser.add_argument(
+        "--gallery", metavar="DATA", type=Path, help="folder of data sets with a manifest.jsonl each: write index.html"
+    )
+    parser.set_defaults(run=_describe)
 
 
 def _add_evaluate(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -242,6 +279,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _verify(options: argparse.Namespace) -> int:
     from wetread.commands.verify import run
+
+    return run(options)
+
+
+def _describe(options: argparse.Namespace) -> int:
+    from wetread.commands.describe import run
 
     return run(options)
 

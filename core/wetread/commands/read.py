@@ -31,7 +31,7 @@ def run(options: argparse.Namespace) -> int:
         progress.stage("starting the model")
         from wetread.reading import Reader
 
-        reader = Reader(options.model, seed=options.seed)
+        reader = Reader(options.model, seed=options.seed, engine=options.engine, urls=options.url)
         outcome = read_series(
             series.datasets, options.question, reader=reader, on_event=progress.on_event, cancel=cancel
         )

@@ -19,8 +19,9 @@ def run(options: argparse.Namespace) -> int:
     from wetread.service.serving import check_host
 
     check_host(options.host, options.allow_remote)
+    reader = Reader(options.model, engine=options.engine, urls=options.url)
     serve_until_interrupted(
-        open_archive(options.archive), Reader(options.model), options.host, options.port, options.allow_remote,
+        open_archive(options.archive), reader, options.host, options.port, options.allow_remote,
         options.database, options.workers,
     )  # fmt: skip
     return 0
