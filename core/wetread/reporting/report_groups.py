@@ -19,7 +19,7 @@ from wetread.imaging.sample import SampleKind
 from wetread.reporting import content_items as items
 from wetread.reporting.identity import name_text
 from wetread.reporting.measurement import Size, box_area, mask_size, outline
-from wetread.terminology import IMAGE_REGION, Concept
+from wetread.terminology import IMAGE_REGION, LATERALITY, Concept
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -67,11 +67,15 @@ def finding_groups(
 
 
 def _head(finding: Finding, identifier: str, provenance: Provenance) -> list[Dataset]:
+    site = items.code_item(items.FINDING_SITE, finding.target.site, "HAS CONCEPT MOD")
+    if finding.target.modifiers:  # TID 1501 row 8: Laterality of the Finding Site
+        sides = [items.code_item(LATERALITY, side, "HAS CONCEPT MOD") for side in finding.target.modifiers]
+        site.ContentSequence = Sequence(sides)
     return [
         items.text_item(items.TRACKING_IDENTIFIER, identifier, "HAS OBS CONTEXT"),
         items.uid_item(items.TRACKING_UID, finding.tracking_uid, "HAS OBS CONTEXT"),
         items.code_item(items.FINDING, finding.target.type),
-        items.code_item(items.FINDING_SITE, finding.target.site, "HAS CONCEPT MOD"),
+        site,
         *algorithm_identification(provenance),
     ]
 

@@ -122,11 +122,18 @@ def _stack(masks: list[Mask], planes: list[int], sample: Sample) -> NDArray[np.u
 
 def _description(finding: Finding, number: int, read: Read) -> SegmentDescription:
     target = finding.target
-    return _segment(
+    description = _segment(
         number, target.label, target.category, target.type, target.colour, read,
         site=None if target.site == target.type else target.site,
         tracking_id=f"{target.label} {number}", tracking_uid=finding.tracking_uid,
     )  # fmt: skip
+    if target.modifiers:  # a side: of the site where there is one of its own, else of what was segmented
+        sides = [coded(modifier) for modifier in target.modifiers]
+        if "AnatomicRegionSequence" in description:
+            description.AnatomicRegionSequence[0].AnatomicRegionModifierSequence = sides
+        else:
+            description.SegmentedPropertyTypeCodeSequence[0].SegmentedPropertyTypeModifierCodeSequence = sides
+    return description
 
 
 def _empty_description(read: Read) -> SegmentDescription:

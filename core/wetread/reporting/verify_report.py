@@ -56,9 +56,10 @@ def report_defects(report: Dataset, sources: dict[str, Dataset], segmentations: 
             case "SCOORD":
                 yield from _region_defects(item, sources)
     algorithm_above = any(_has(c, "111001") and _has(c, "111003") for c, _ in tree if _name(c) == "126010")
+    needs_algorithm = _is_by_device(tree) and not algorithm_above
     for item, _ in tree:
         if _name(item) == "125007":
-            yield from _group_defects(item, _is_by_device(tree) and not algorithm_above)
+            yield from _group_defects(item, needs_algorithm)
     yield from _segment_defects(tree, segmentations)
 
 
