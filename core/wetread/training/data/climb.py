@@ -88,7 +88,7 @@ class ClimbLines:
             raise FaultyItem("empty answer", where)
         named = {kind: _paths(line, keys) for kind, keys in _MEDIA_KEYS.items()}
         domain, dataset = self._place(line, named)
-        files = {kind: self._files(kind, paths, domain, dataset, where) for kind, paths in named.items()}
+        files = {kind: self._files(kind, paths, where) for kind, paths in named.items()}
         for kind, placeholder in _PLACEHOLDERS.items():
             if asked.count(placeholder) > len(files[kind]):
                 raise FaultyItem(f"more placeholders than {kind}", where, f"{placeholder} without its file")
@@ -120,12 +120,15 @@ class ClimbLines:
         dataset = str(line.get("dataset") or (first[1] if len(first) > 2 else domain))
         return domain, PurePosixPath(dataset).name
 
-    def _files(self, kind: str, paths: Iterable[str], domain: str, dataset: str, where: str) -> list[Path]:
-        # A data set may lie on another disk behind a link: the folders of the layout may be links, their content not.
-        roots = () if self.domain else (self.base / domain, self.base / domain / dataset)
+    def _roots(self, path: object) -> tuple[Path, ...]:
+        """A data set may lie on another disk: the layout's two upper folders may be links, their content not."""
+        first, second = (*PurePosixPath(path).parts[:2], "", "")[:2] if isinstance(path, str) else ("", "")
+        return () if self.domain or ".." in (first, second) else (self.base / first, self.base / first / second)
+
+    def _files(self, kind: str, paths: Iterable[str], where: str) -> list[Path]:
         found = []
         for path in paths:
-            full = inside(self.base, path, where, roots=roots)
+            full = inside(self.base, path, where, roots=self._roots(path))
             if not full.is_file():
                 raise FaultyItem(f"missing {_KINDS[kind]}", where, path)
             found.append(full)
@@ -137,7 +140,8 @@ class ClimbLines:
         """The mask of the first image, and what is to be said about it."""
         extra: dict[str, str] = {}
         if line.get("segmentation_path"):
-            path = inside(self.base, line["segmentation_path"], where)
+            named = line["segmentation_path"]
+            path = inside(self.base, named, where, roots=self._roots(named))
             return (path, extra) if path.is_file() else (None, {"missing": "mask"})
         known = find_set(domain, dataset)
         if known is None or not known.masks:
