@@ -9,7 +9,7 @@ safetensors only. The Device UID derives from the hash of all weights: every fin
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +31,7 @@ from wetread.model.location import (
     shipped,
     weight_files,
 )
+from wetread.model.options import ModelOptions
 from wetread.model.weights_hash import combined, hash_of_files
 from wetread.terminology import TARGETS, Modality
 
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = ["GROUNDING_FILE", "MODEL_FILE", "SHIPPED", "ModelInfo", "head_size", "locate", "read_info", "save_model"]
 
 GROUNDING_FILE = "grounding.safetensors"
+ECG_FILE = "ecg.safetensors"
 LONGEST_NAME = 64
 """Of a DICOM LO value, where the model's name goes."""
 
@@ -74,6 +76,11 @@ class ModelInfo:
         backbone: folder of the backbone's weights, where it is not `folder`.
         adapter: a LoRA adapter that is merged into the backbone.
         grounds: False where there is no grounding head: findings are boxes without masks.
+        options: how it is to be loaded; part of no statement.
+        images: most pictures that it learned to see in one question.
+        volume_query: how an answer is grounded on further planes: ``own`` (the language model reads each with the
+            answer) or ``fixed`` (the `<seg>` states of the written answer serve all).
+        ecg: settings of the ECG encoder (`ecg.ECGSettings`); empty where there is none.
     """
 
     name: str
@@ -97,6 +104,10 @@ class ModelInfo:
     backbone: Path | None = None
     adapter: Adapter | None = None
     grounds: bool = True
+    options: ModelOptions = field(default_factory=ModelOptions)
+    images: int = 1
+    volume_query: str = "own"
+    ecg: dict[str, Any] = field(default_factory=dict)
 
     @property
     def device_uid(self) -> str:
@@ -122,12 +133,13 @@ def locate(model: str | Path) -> Path:
                            f"({', '.join(shipped()) or 'none'})")  # fmt: skip
 
 
-def read_info(model: str | Path, adapter: str | Path | None = None) -> ModelInfo:
+def read_info(model: str | Path, adapter: str | Path | None = None, options: ModelOptions | None = None) -> ModelInfo:
     """What a model says of itself; loads no weights and no torch.
 
     Args:
         model: a shipped model's name, a folder of one of the four kinds, or a hub id.
         adapter: folder of a LoRA adapter for it.
+        options: kept for when it is loaded; chosen from the hardware then when None.
 
     Raises:
         ModelUnavailable: not there, not readable, or an adapter for another base.
@@ -142,13 +154,15 @@ def read_info(model: str | Path, adapter: str | Path | None = None) -> ModelInfo
     complete = said if base == folder else said_by(base)
     statement = (complete or _derived(base, model if base == folder else None)) | said
     digests = [hash_of_files(weight_files(base))]
-    if base != folder and (folder / GROUNDING_FILE).is_file():
-        digests.append(hash_of_files([folder / GROUNDING_FILE]))
+    own = [folder / name for name in (GROUNDING_FILE, ECG_FILE) if (folder / name).is_file()]
+    if base != folder and own:
+        digests.append(hash_of_files(own))
     merged = None
     if adapter is not None:
         merged = read_adapter(Path(adapter), base, digests[0])
         digests.append(hash_of_files(weight_files(Path(adapter))))
-    return _info(statement, folder, base, merged, combined(digests))
+    info = _info(statement, folder, base, merged, combined(digests))
+    return replace(info, options=options) if options is not None else info
 
 
 def _info(said: dict[str, Any], folder: Path, base: Path, adapter: Adapter | None, digest: str) -> ModelInfo:
@@ -176,7 +190,10 @@ def _info(said: dict[str, Any], folder: Path, base: Path, adapter: Adapter | Non
             pixels=(int(pixels[0]), int(pixels[1])) if pixels else None,
             backbone=base if base != folder else None,
             adapter=adapter,
+            images=int(said.get("images", 1)),
+            volume_query=str(said.get("volume_query", "own")),
             grounds=any((place / GROUNDING_FILE).is_file() for place in (folder, base)),
+            ecg=dict(said.get("ecg", {})),
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ModelUnavailable(
@@ -226,6 +243,8 @@ def _derived(folder: Path, asked: str | Path | None) -> dict[str, Any]:
         "head": {},
         "prompt": known.prompt if known else family.prompt,
         "pixels": known.pixels if known else None,
+        "images": family.most_pictures,
+        "volume_query": "fixed",  # the language model never reads every slice of a volume
     }
 
 
@@ -244,7 +263,6 @@ def load_model(info: ModelInfo) -> tuple[GroundedModel, PreTrainedTokenizerFast]
         ModelUnavailable: weights that do not load, or no grounding head.
     """
     from wetread.model.loaded import load_model as load
-    from wetread.model.loading import ModelOptions
 
     model = load(info, ModelOptions(device="cpu", dtype="float32"))
     if model.grounded is None:

@@ -55,6 +55,9 @@ class Family:
         frame_times: a video is written as one placeholder per pair of frames after its time, not as one in all.
         side: pictures are squeezed to side x side instead of keeping their aspect; None for all published models.
         turn_end: the token that ends a turn.
+        most_pictures: pictures in one question that its models learned to see.
+        overview_tokens: most visual tokens of the overview of a volume or cine, see `reading/overview.py`.
+        key_tokens: most visual tokens of its key slices.
     """
 
     name: str
@@ -71,6 +74,9 @@ class Family:
     frame_times: bool = False
     side: int | None = None
     turn_end: str = TURN_END
+    most_pictures: int = 64
+    overview_tokens: int = 2600
+    key_tokens: int = 2600
 
     @property
     def videos(self) -> bool:
@@ -88,7 +94,7 @@ QWEN3_VL = Family(
 )
 WETREAD_MINI = Family(
     "wetread_mini", (), 16, 2, 1, HALF, HALF, 256 * 256, 256 * 256, BoxFrame.MODEL, PromptVariant.MINI,
-    frame_times=True, side=256,
+    frame_times=True, side=256, most_pictures=1,
 )  # fmt: skip
 """Qwen3-VL's classes at a small size; its `wetread.json` says family ``qwen3_vl`` and a side."""
 

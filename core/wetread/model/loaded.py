@@ -18,7 +18,7 @@ from wetread.model.chat import object_ends, prompt_ids
 from wetread.model.encoded import Encoded, EncodedVideo, bundle
 from wetread.model.families import TIME_SERIES_TOKEN
 from wetread.model.grounded import GroundedModel, Sequences, pad_marked
-from wetread.model.loading import ModelOptions, load_backbone, load_head, load_tokenizer
+from wetread.model.loading import load_backbone, load_head, load_tokenizer, resolved
 from wetread.model.processing import normalise, patchify, patchify_video
 from wetread.model.tokenizer import SEG_TOKEN
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.families import Family
     from wetread.model.grounding import Grounding, GroundingHead
+    from wetread.model.options import ModelOptions
     from wetread.model.processing import Preprocessing
 
 __all__ = ["Encoded", "EncodedVideo", "LoadedModel", "load_model"]
@@ -223,12 +224,12 @@ def load_model(info: ModelInfo, options: ModelOptions | None = None) -> LoadedMo
 
     Args:
         info: from `checkpoint.read_info`.
-        options: device, number format, attention, quantisation; chosen from the hardware when None.
+        options: device, number format, attention, quantisation; those of `info` when None.
 
     Raises:
         ModelUnavailable: weights that are missing, of another format, or do not fit the configuration.
     """
-    chosen = (options or ModelOptions()).resolved()
+    chosen = resolved(options or info.options)
     tokenizer = load_tokenizer(info)
     family, preprocessing, backbone = load_backbone(info, tokenizer, chosen)
     head = load_head(info, int(backbone.config.text_config.hidden_size))

@@ -8,7 +8,7 @@ model is a plain Qwen2.5-VL.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.grounding import GroundingHead
+    from wetread.model.options import ModelOptions
 
 TOKENIZER_FILE, PREPROCESSOR_FILE = "tokenizer.json", "preprocessor_config.json"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
@@ -36,50 +37,33 @@ ECG_PREFIX = "time_series_embedding."
 _LONGEST_REASON = 300
 
 
-@dataclass(frozen=True, slots=True)
-class ModelOptions:
-    """How weights are loaded; what is None is chosen from the hardware.
+def resolved(options: ModelOptions) -> ModelOptions:
+    """The same with device, dtype and attention chosen.
 
-    Args:
-        device: ``cuda``, ``cuda:1``, ``cpu``; CUDA where there is one.
-        dtype: ``bfloat16``, ``float16`` or ``float32``; bfloat16 on CUDA, float32 on the CPU.
-        attention: ``sdpa``, ``eager`` or ``flash_attention_2``; the last where flash-attn is installed and the
-            device is CUDA of compute capability 8.0 with a 16-bit format, else sdpa.
-        quantise: 4 or 8 bits by bitsandbytes.
-        most_pixels: reduce pictures to this many pixels; the checkpoint's own figure when None.
+    Raises:
+        ModelUnavailable: what was asked for is not there.
     """
-
-    device: str | None = None
-    dtype: str | None = None
-    attention: str | None = None
-    quantise: int | None = None
-    most_pixels: int | None = None
-
-    def resolved(self) -> ModelOptions:
-        """The same with device, dtype and attention chosen.
-
-        Raises:
-            ModelUnavailable: what was asked for is not there.
-        """
-        device = self.device or ("cuda" if torch.cuda.is_available() else "cpu")
-        if device.split(":")[0] not in ("cpu", "cuda"):
-            raise ModelUnavailable("no such device", device, "use cpu, cuda or cuda:N")
-        if device.startswith("cuda") and not torch.cuda.is_available():
-            raise ModelUnavailable("PyTorch sees no CUDA device", device, "use cpu, or install a CUDA build of PyTorch")
-        dtype = self.dtype or ("bfloat16" if device.startswith("cuda") else "float32")
-        if dtype not in DTYPES:
-            raise ModelUnavailable("no such number format", dtype, f"use {', '.join(DTYPES)}")
-        if self.quantise not in (None, 4, 8):
-            raise ModelUnavailable(f"{self.quantise}-bit weights", "quantise", "use 4 or 8")
-        flash = flash_attention_usable(device, dtype)
-        if self.attention == "flash_attention_2" and not flash:
-            raise ModelUnavailable(
-                "flash-attn cannot be used", f"{device}, {dtype}",
-                "install flash-attn on a CUDA device of compute capability 8.0, use a 16-bit format, or use sdpa",
-            )  # fmt: skip
-        return replace(
-            self, device=device, dtype=dtype, attention=self.attention or ("flash_attention_2" if flash else "sdpa")
-        )
+    device = options.device or ("cuda" if torch.cuda.is_available() else "cpu")
+    kind, _, number = device.partition(":")
+    if kind not in ("cpu", "cuda") or not (number.isdigit() if ":" in device else True):
+        raise ModelUnavailable("no such device", device, "use cpu, cuda or cuda:N")
+    if kind == "cuda" and int(number or 0) >= torch.cuda.device_count():
+        raise ModelUnavailable("PyTorch sees no such CUDA device", device, "use cpu, or a CUDA build of PyTorch")
+    dtype = options.dtype or ("bfloat16" if kind == "cuda" else "float32")
+    if dtype not in DTYPES:
+        raise ModelUnavailable("no such number format", dtype, f"use {', '.join(DTYPES)}")
+    if options.quantise not in (None, 4, 8):
+        raise ModelUnavailable(f"{options.quantise}-bit weights", "quantise", "use 4 or 8")
+    if options.attention not in (None, "sdpa", "eager", "flash_attention_2"):
+        raise ModelUnavailable("no such attention", options.attention, "use sdpa, eager or flash_attention_2")
+    flash = flash_attention_usable(device, dtype)
+    if options.attention == "flash_attention_2" and not flash:
+        raise ModelUnavailable(
+            "flash-attn cannot be used", f"{device}, {dtype}",
+            "install flash-attn on a CUDA device of compute capability 8.0, use a 16-bit format, or use sdpa",
+        )  # fmt: skip
+    attention = options.attention or ("flash_attention_2" if flash else "sdpa")
+    return replace(options, device=device, dtype=dtype, attention=attention)
 
 
 def flash_attention_usable(device: str, dtype: str) -> bool:
