@@ -76,6 +76,7 @@ class Writing:
     tokens: SimpleQueue[int | None] = field(default_factory=SimpleQueue)
     future: Future[Row] = field(default_factory=Future)
     told: int = 0
+    listened: bool = False
     abandoned: bool = False
 
     @property
@@ -84,8 +85,8 @@ class Writing:
         return self.abandoned or (self.cancel is not None and self.cancel.is_set())
 
     def tell(self) -> None:
-        """Pass on what was written since; at the end, the row."""
-        for token in self.row.answer[self.told :]:
+        """Pass on what was written since, where somebody listens; at the end, the row."""
+        for token in self.row.answer[self.told :] if self.listened else ():
             self.tokens.put(token)
         self.told = max(self.told, len(self.row.answer))
         if self.row.done:
@@ -175,6 +176,7 @@ class Batcher:
             ReadCancelled: its `cancel` was set or the batcher was closed.
             ModelUnavailable: not enough memory for a single answer.
         """
+        writing.listened = on_tokens is not None
         self._submit(writing)
         try:
             over = False
