@@ -23,13 +23,14 @@ from wetread.errors import RefusedInput
 from wetread.regions import Description, describe
 from wetread.regions.facts import region_facts, told
 from wetread.regions.grid import Grid
-from wetread.regions.text import parse
+from wetread.regions.text import parse, render_region, render_scene
 from wetread.terminology import Modality
 from wetread.training.manifests import Entry, EntryKind, read_labels, read_manifest
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from wetread.regions.attributes import Region
     from wetread.training.volumes import Volume
 
 PAGE = "index.html"
@@ -153,6 +154,7 @@ p { margin: .5rem 0; max-width: 60rem; } .dim { color: var(--dim); font-size: .9
 nav { margin: 1rem 0 1.5rem; } nav a { margin-right: 1rem; color: inherit; }
 article { background: var(--card); border: 1px solid var(--line); border-radius: 8px; padding: 1.2rem 1.4rem;
   margin: 0 0 1.5rem; }
+ul { list-style: none; padding: 0; margin: .6rem 0 1rem; max-width: 62rem; } li { margin: .45rem 0; }
 .pictures { display: flex; flex-wrap: wrap; gap: 1rem; margin: .9rem 0; }
 figure { margin: 0; } figure img { display: block; max-width: 100%; border-radius: 4px; background: #000; }
 figcaption { color: var(--dim); font-size: .85rem; margin-top: .25rem; }
@@ -160,7 +162,7 @@ figcaption { color: var(--dim); font-size: .85rem; margin-top: .25rem; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .7rem .35rem 0; border-top: 1px solid var(--line); }
 th { font-weight: 600; white-space: nowrap; } thead th { border-top: 0; color: var(--dim); }
 .swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; border: 1px solid var(--line);
-  vertical-align: -1px; margin-right: .4rem; }
+  vertical-align: -1px; margin-right: .45rem; }
 """
 
 
@@ -196,7 +198,21 @@ def _article(shown: Shown) -> str:
     source = html.escape(f"{entry.folder.name} / {entry.id}")
     return f"""<article id="{html.escape(entry.modality.name)}"><h2>{html.escape(entry.modality.value)}</h2>
 <p class="dim">{source}</p><div class="pictures">{pictures}</div>
-<p>{html.escape(description.text)}</p><div class="scroll">{_table(description)}</div></article>"""
+{_words(description)}<div class="scroll">{_table(description)}</div></article>"""
+
+
+def _words(description: Description) -> str:
+    """The text: the image in a paragraph, each described region as an item with its colour."""
+    scene = render_scene(description)
+    items = "".join(
+        f"<li>{_swatch(region)}{html.escape(render_region(description, region))}</li>" for region in told(description)
+    )
+    return (f"<p>{html.escape(scene)}</p>" if scene else "") + f"<ul>{items}</ul>"
+
+
+def _swatch(region: Region) -> str:
+    red, green, blue = region.colour.rgb
+    return f'<span class="swatch" style="background:rgb({red},{green},{blue})"></span>'
 
 
 _COLUMNS = (
@@ -222,9 +238,7 @@ def _table(description: Description) -> str:
             lines = [_value(key, facts[key]) for key in keys if key in facts]
             lines += [numbers] if title == "Shape" else []
             cells.append("<td>" + "<br>".join(html.escape(line) for line in lines) + "</td>")
-        red, green, blue = region.colour.rgb
-        swatch = f'<span class="swatch" style="background:rgb({red},{green},{blue})"></span>'
-        name = f"<th>{swatch}{html.escape(region.colour.name)}<br>{html.escape(region.label)}</th>"
+        name = f"<th>{_swatch(region)}{html.escape(region.colour.name)}<br>{html.escape(region.label)}</th>"
         rows.append(f"<tr>{name}{''.join(cells)}</tr>")
     head = "".join(f"<th>{title}</th>" for title in ("Region", *(title for title, _ in _COLUMNS)))
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"

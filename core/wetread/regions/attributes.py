@@ -117,6 +117,8 @@ class Location:
         patient: the outer thirds of the image that the centroid lies in, as directions in the patient; empty where
             the orientation is unknown or the centroid lies in the middle thirds.
         laterality: `Direction.LEFT` or `RIGHT` for a paired target whose side the orientation tells; None otherwise.
+        at_edge: a pixel lies in the outermost row or column of the picture (in the first or last plane of a volume),
+            so that the region may go on outside.
     """
 
     centroid: tuple[float, ...]
@@ -125,6 +127,7 @@ class Location:
     slices: tuple[int, int, int] | None = None
     patient: tuple[Direction, ...] = ()
     laterality: Direction | None = None
+    at_edge: bool = False
 
 
 @dataclass(frozen=True, slots=True)

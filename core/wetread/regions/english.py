@@ -103,6 +103,7 @@ ENGLISH = Language(
             "It spans slices {first} to {last} of {total}.",
             "It reaches from slice {first} to slice {last} of {total}.",
         ),
+        "edge": ("It reaches the edge of the image.", "The edge of the image cuts it or touches it."),
         "patient": (
             "From the centre of the image it lies towards the patient's {patient}.",
             "In the patient it lies, seen from the centre of the image, towards {patient}.",

@@ -102,6 +102,8 @@ def _size_facts(region: Region) -> Facts:
 
 def _place_facts(region: Region) -> Facts:
     location, facts = region.location, Facts()
+    if location.at_edge:
+        facts["at_edge"] = True
     if location.slices is not None:
         facts["slices"] = location.slices
     if location.patient:

@@ -58,6 +58,7 @@ def locate(centroid: tuple[float, ...], box: tuple[tuple[int, int], ...], grid: 
         slices=(box[0][0] + 1, box[0][1], grid.shape[0]) if volume else None,
         patient=_towards(centroid, grid),
         laterality=side_of(box, grid) if paired else None,
+        at_edge=any(start == 0 or stop == extent for (start, stop), extent in zip(box, grid.shape, strict=True)),
     )
 
 

@@ -80,9 +80,10 @@ def cut(masks: Masks, shape: tuple[int, ...]) -> tuple[Cut, ...]:
         RefusedInput: another size than the image, or values that are no labels.
     """
     one_plane = shape[1:] if shape[0] == 1 and len(shape) == 3 else shape
-    if isinstance(masks, Mask) or (isinstance(masks, np.ndarray) and masks.ndim <= len(shape) + 1):
-        if isinstance(masks, Mask) or masks.shape in (shape, one_plane, (1, *shape)) or masks.ndim < len(shape):
-            return _of_array(_fitted(masks, shape))
+    if isinstance(masks, Mask):
+        return _of_array(_fitted(masks, shape))
+    if isinstance(masks, np.ndarray) and (masks.shape in (shape, one_plane, (1, *shape)) or masks.ndim < len(shape)):
+        return _of_array(_fitted(masks, shape))
     if not isinstance(masks, np.ndarray | Sequence):
         raise RefusedInput(f"masks as {type(masks).__name__}", "masks", "give an array, or several of them.")
     cuts = []

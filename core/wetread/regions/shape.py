@@ -26,6 +26,7 @@ ROUND_RATIO, OVAL_RATIO = 0.8, 0.4
 REGULAR_SOLIDITY, REGULAR_ROUNDNESS = 0.9, 0.7
 SMOOTH_SOLIDITY, SMOOTH_ROUNDNESS = 0.96, 0.88
 ROUGH_ROUNDNESS = 0.5
+POINTED_ROUNDNESS = 0.8
 POINTED_SKEW, BLUNT_SKEW = 0.1, -0.1
 NETWORK_CIRCULARITY = 0.05
 UNEVEN_SPACING = 1.05
@@ -153,15 +154,17 @@ def border_word(outline: Outline, filled: NDArray[np.bool_]) -> BorderWord | Non
     None for a network of thin lines (circularity under 0.05). Smooth: true solidity from 0.96 and roundness from
     0.88. What is not smooth is spiculated where its outline runs out in points and lobulated where it bulges: the
     skew of the distance of outline pixels from the centroid, in units of the ellipse of equal moments, is positive
-    for points and negative for bulges. Spiculated: skew over 0.1, or over -0.1 with a roundness under 0.5.
+    for points and negative for bulges. Spiculated: skew over 0.1 and roundness under 0.8, or skew over -0.1 and
+    roundness under 0.5.
     """
     if outline.circularity < NETWORK_CIRCULARITY:
         return None
     if outline.true_solidity >= SMOOTH_SOLIDITY and outline.roundness >= SMOOTH_ROUNDNESS:
         return BorderWord.SMOOTH
     skew = _outline_skew(filled)
-    pointed = skew > POINTED_SKEW or (skew > BLUNT_SKEW and outline.roundness < ROUGH_ROUNDNESS)
-    return BorderWord.SPICULATED if pointed else BorderWord.LOBULATED
+    if outline.roundness < (POINTED_ROUNDNESS if skew > POINTED_SKEW else ROUGH_ROUNDNESS) and skew > BLUNT_SKEW:
+        return BorderWord.SPICULATED
+    return BorderWord.LOBULATED
 
 
 def border_word_of_volume(outline: Outline) -> BorderWord:

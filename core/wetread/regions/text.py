@@ -56,11 +56,14 @@ def phrases_of(language: str) -> Language:
 
 def render(description: Description) -> str:
     """The whole text: the image, then each described region."""
-    language = phrases_of(description.language)
-    described = told(description)
-    facts = scene_facts(description.scene, len(described))
-    lines = _scene(facts, language, description.seed)
-    return " ".join([*lines, *(render_region(description, region) for region in described)])
+    parts = [render_scene(description), *(render_region(description, region) for region in told(description))]
+    return " ".join(part for part in parts if part)
+
+
+def render_scene(description: Description) -> str:
+    """The sentences about the image as a whole; empty where there is one region and nothing else to say."""
+    facts = scene_facts(description.scene, len(told(description)))
+    return " ".join(_scene(facts, phrases_of(description.language), description.seed))
 
 
 def render_region(description: Description, region: Region) -> str:
@@ -96,6 +99,8 @@ def write_region(facts: Facts, language: Language, seed: int, index: int = 0) ->
                 draw.choice(group).write({"kinds": kinds, "other": other})
                 for kinds, other in facts.get("relations", ())
             ]
+        elif name == "edge":
+            sentences += [template.text] if "at_edge" in facts else []
         elif set(template.names) <= flat.keys() and open_facts & set(template.names):
             sentences.append(template.write(flat))
             open_facts -= set(template.names)
@@ -160,6 +165,8 @@ def _add_to_region(facts: Facts, name: str, found: dict[str, Any], number: int) 
     if name == "relation":
         facts["relations"] = (*facts.get("relations", ()), (found["kinds"], found["other"]))
         return
+    if name == "edge":
+        found = {"at_edge": True}
     if name == "slices":
         found = {"slices": (found["first"], found["last"], found["total"])}
     _agree(facts, found, number)
