@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from wetread.archive import Archive, StoreReport
     from wetread.findings import Read
     from wetread.imaging.sample import Sample
+    from wetread.imaging.waveform import Waveform
     from wetread.reading import Reader, ReadEvent
 
 OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
@@ -39,20 +40,25 @@ class Outcome:
     Args:
         read: the interpretation.
         sample: what was read.
-        seg: DICOM Segmentation; all zero where nothing is marked.
+        seg: DICOM Segmentation; all zero where nothing is marked, None for an ECG, which has no pixels.
         sr: DICOM Comprehensive 3D SR after TID 1500, referring to `seg` and to the source.
     """
 
     read: Read
-    sample: Sample
-    seg: Dataset
+    sample: Sample | Waveform
+    seg: Dataset | None
     sr: Dataset
 
     @property
     def objects(self) -> tuple[tuple[str, Dataset], ...]:
         """What belongs in an archive, in the order it has to be stored; a SEG that marks nothing does not."""
         marks = any(finding.mask is not None and not finding.mask.is_empty for finding in self.read.findings)
-        return (("SEG", self.seg), ("SR", self.sr)) if marks else (("SR", self.sr),)
+        return (("SEG", self.seg), ("SR", self.sr)) if marks and self.seg is not None else (("SR", self.sr),)
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """Names of the files it is written to, of `OUTCOME_FILES`."""
+        return tuple(name for name in OUTCOME_FILES if name != "seg.dcm" or self.seg is not None)
 
 
 def read_series(
@@ -63,10 +69,10 @@ def read_series(
     on_event: Callable[[ReadEvent], None] | None = None,
     cancel: threading.Event | None = None,
 ) -> Outcome:
-    """Read one series and build its SEG and SR.
+    """Read one series and build its SEG and SR; of an ECG, its SR.
 
     Args:
-        datasets: the instances of one series, with pixel data.
+        datasets: the instances of one series, with pixel or waveform data.
         question: in words; None asks for everything the model covers.
         reader: loads its weights at the first call.
         on_event: told about every stage and, while the model writes, its text.
@@ -78,13 +84,16 @@ def read_series(
     """
     from wetread.imaging import to_sample
     from wetread.imaging.soundness import quiet_pydicom
-    from wetread.reporting import build_seg, build_sr
+    from wetread.imaging.waveform import Waveform
+    from wetread.reporting import build_seg, build_sr, build_waveform_sr
 
     sample = to_sample(datasets)
     _stop_if(cancel)
     read = reader.read(sample, question, on_event=on_event, cancel=cancel)
     _stop_if(cancel)
     with quiet_pydicom():  # it complains about values of the source, which may be the patient's
+        if isinstance(sample, Waveform):
+            return Outcome(read, sample, None, build_waveform_sr(read, sample))
         seg = build_seg(read, sample)
         _stop_if(cancel)
         return Outcome(read, sample, seg, build_sr(read, sample, seg))
@@ -127,13 +136,13 @@ def _is_ours(path: Path) -> bool:
 
 
 def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
-    """Write ``read.json``, ``seg.dcm``, ``sr.dcm`` and ``overlay.png``, all or none.
+    """Write ``read.json``, ``seg.dcm``, ``sr.dcm`` and ``overlay.png``, all or none; without the second for an ECG.
 
-    All four are written beside their place first. A new folder appears by one rename; files of an earlier read in an
+    All are written beside their place first. A new folder appears by one rename; files of an earlier read in an
     existing folder are replaced one by one, each whole.
 
     Returns:
-        The four paths, in the order of `OUTCOME_FILES`.
+        Their paths, in the order of `OUTCOME_FILES`.
 
     Raises:
         RefusedInput: the folder holds something else, or cannot be written.
@@ -146,8 +155,10 @@ def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target if exists else target.parent))
         _write_files(outcome, staging)
         if exists:
-            for name in OUTCOME_FILES:
+            for name in outcome.files:
                 os.replace(staging / name, target / name)
+            for name in set(OUTCOME_FILES) - set(outcome.files):
+                (target / name).unlink(missing_ok=True)  # of an earlier read of something else
         else:
             staging.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
             os.replace(staging, target)
@@ -157,7 +168,7 @@ def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
-    return [target / name for name in OUTCOME_FILES]
+    return [target / name for name in outcome.files]
 
 
 def _umask() -> int:
@@ -176,7 +187,8 @@ def _write_files(outcome: Outcome, folder: Path) -> None:
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "read.json").write_text(text + "\n", encoding="utf-8")
     for name, dataset in (("seg.dcm", outcome.seg), ("sr.dcm", outcome.sr)):
-        dcmwrite(folder / name, dataset, enforce_file_format=True)
+        if dataset is not None:
+            dcmwrite(folder / name, dataset, enforce_file_format=True)
     Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(folder / "overlay.png")
 
 
@@ -216,7 +228,8 @@ def refuse_defects(outcome: Outcome) -> None:
     from wetread.reporting import verify_datasets
 
     sources = {str(header.SOPInstanceUID): header for header in outcome.sample.headers}
-    defects = verify_datasets([(Path("SEG"), outcome.seg), (Path("SR"), outcome.sr)], sources)
+    objects = [(Path("SEG"), outcome.seg), (Path("SR"), outcome.sr)]
+    defects = verify_datasets([(name, dataset) for name, dataset in objects if dataset is not None], sources)
     if defects:
         raise RefusedInput(
             f"{len(defects)} defect(s) found before sending, the first in the {defects[0].path}: {defects[0].what}",

@@ -108,10 +108,6 @@ def test_a_dicom_directory_is_named_as_such() -> None:
     assert "Media Storage Directory" in refusal(directory)
 
 
-def test_an_ecg_is_refused_in_words() -> None:
-    assert "ECG waveforms come with a later version" in refusal(get_testdata_file("waveform_ecg.dcm"))
-
-
 @pytest.mark.parametrize("keyword", ["StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"])
 @pytest.mark.parametrize("value", ["../../etc/passwd", "1.2.abc", "1" * 65, "..", "1..2", "1.2."])
 @pytest.mark.filterwarnings("ignore:Invalid value for VR UI", "ignore:The value length")

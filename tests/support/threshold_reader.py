@@ -6,7 +6,7 @@ It takes the arguments of `wetread.reading.Reader` and answers at once; what it 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import NAMESPACE_OID, uuid5
 
@@ -16,6 +16,7 @@ from PIL import Image
 from wetread.errors import ReadCancelled
 from wetread.findings import Finding, Mask, Provenance, Read
 from wetread.imaging.sample import Sample
+from wetread.imaging.waveform import Waveform
 from wetread.reading import ReadEvent
 from wetread.terminology import TARGETS, Target
 
@@ -24,14 +25,17 @@ NOT_COVERED = "This kind of image is not covered."
 
 
 class ThresholdReader:
-    """Args: as `wetread.reading.Reader`; `abstain` makes it cover nothing."""
+    """Args: as `wetread.reading.Reader`; `abstain` makes it cover nothing; it has no pixels to go by on an ECG."""
 
-    def __init__(self, model: str = "threshold", seed: int = 0, *, abstain: bool = False) -> None:
+    def __init__(
+        self, model: str = "threshold", seed: int = 0, engine: str = "local", urls: Sequence[str] = (), *,
+        adapter: object = None, options: object = None, abstain: bool = False,
+    ) -> None:  # fmt: skip
         self.model, self.seed, self.abstain = model, seed, abstain
 
     def read(
         self,
-        sample: Sample,
+        sample: Sample | Waveform,
         question: str | None = None,
         *,
         on_event: Callable[[ReadEvent], None] | None = None,
@@ -40,16 +44,17 @@ class ThresholdReader:
         if cancel is not None and cancel.is_set():
             raise ReadCancelled("The read was cancelled; nothing was written.")
         asked = question or "What is bright?"
-        key = f"{sample.planes[0].source.sop_instance_uid} {asked} {self.seed} {self.abstain}"
+        abstain = self.abstain or isinstance(sample, Waveform)
+        key = f"{sample.source.sop_instance_uid} {asked} {self.seed} {abstain}"
         read_uid = f"2.25.{uuid5(NAMESPACE_OID, key).int}"
-        finding = None if self.abstain else self._finding(sample, f"2.25.{uuid5(NAMESPACE_OID, key + ' bright').int}")
+        finding = None if abstain else self._finding(sample, f"2.25.{uuid5(NAMESPACE_OID, key + ' bright').int}")
         return Read(
             uid=read_uid,
             question=asked,
             reasoning=REASONING,
             findings=(finding,) if finding else (),
             diagnoses=(finding.label,) if finding else (),
-            abstention=NOT_COVERED if self.abstain else None,
+            abstention=NOT_COVERED if abstain else None,
             answer=REASONING,
             provenance=Provenance(
                 "threshold", "1", "0" * 64, "2.25.77", "0.1.0", self.seed, 3, 5, 0.01, datetime(2026, 1, 2, tzinfo=UTC)

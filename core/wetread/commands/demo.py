@@ -86,7 +86,9 @@ STUDIES = (
     ),
     DemoStudy("mr", "MR, one slice", "A detail 2 cm wide; too little to name a structure.", "pydicom", "MR_small.dcm"),
     DemoStudy("retina", "Fundus photograph", "The back of an eye.", "scikit-image", "retina.jpg", Modality.FUNDUS),
-    DemoStudy("ecg", "12-lead ECG", "Waveforms, no picture.", "pydicom", "waveform_ecg.dcm"),
+    DemoStudy(
+        "ecg", "12-lead ECG", "Sinus rhythm; the recording device calls it a normal ECG.", "pydicom", "waveform_ecg.dcm",
+    ),
 )  # fmt: skip
 
 

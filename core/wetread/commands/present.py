@@ -6,17 +6,19 @@ import shutil
 import textwrap
 from typing import TYPE_CHECKING
 
+from wetread.imaging.waveform import Waveform
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from wetread.findings import Box, Finding, Read
+    from wetread.findings import Box, Finding, Interval, Read
     from wetread.imaging.sample import Sample
 
 UNREVIEWED = "Preliminary, written by a model and reviewed by nobody; not for diagnosis."
 _WIDEST = 110
 
 
-def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> str:
+def read_as_text(read: Read, sample: Sample | Waveform, *, with_reasoning: bool = True) -> str:
     """The read in lines no wider than the terminal.
 
     Args:
@@ -24,9 +26,7 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
         sample: what was read.
         with_reasoning: False where the answer has streamed to the terminal already.
     """
-    planes, rows, columns = sample.shape
-    size = f"{columns} x {rows} pixels" + (f", {planes} planes" if planes > 1 else "")
-    lines = [*field("Image", f"{sample.modality}, {size}"), *field("Question", read.question)]
+    lines = [*field("Image", _kind_and_size(sample)), *field("Question", read.question)]
     if with_reasoning and read.reasoning:
         lines += field("Reasoning", read.reasoning)
     if read.abstention is not None:
@@ -34,7 +34,7 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
     elif not read.findings:
         lines += field("Findings", "none")
     else:
-        lines += ["", *findings_table(read.findings, planes)]
+        lines += ["", *_findings(read.findings, sample)]
     if read.diagnoses and read.abstention is None:
         lines += field("Answer", ", ".join(read.diagnoses))
     for remark in (*sample.remarks, *read.remarks):
@@ -42,6 +42,28 @@ def read_as_text(read: Read, sample: Sample, *, with_reasoning: bool = True) -> 
     made = read.provenance
     lines += field("Model", f"{made.model} {made.model_version}, seed {made.seed}, {made.seconds:.1f} s")
     return "\n".join([*lines, *field("Status", UNREVIEWED)])
+
+
+def _kind_and_size(sample: Sample | Waveform) -> str:
+    if isinstance(sample, Waveform):
+        return f"{sample.modality}, {len(sample.leads)} leads, {sample.seconds:.4g} s at {sample.rate_hz:g} Hz"
+    planes, rows, columns = sample.shape
+    return f"{sample.modality}, {columns} x {rows} pixels" + (f", {planes} planes" if planes > 1 else "")
+
+
+def _findings(findings: Sequence[Finding], sample: Sample | Waveform) -> list[str]:
+    if not isinstance(sample, Waveform):
+        return findings_table(findings, len(sample.planes))
+    rows = [["Finding", "Presence", "Time", "Leads"]]
+    rows += [[f.label, f"{f.presence:.2f}", *interval_as_text(f.interval)] for f in findings]
+    return table(rows)
+
+
+def interval_as_text(interval: Interval | None) -> tuple[str, str]:
+    """Times in seconds and leads; ``-`` where a finding is about the whole recording."""
+    if interval is None:
+        return "-", "-"
+    return f"{interval.start:.2f} to {interval.end:.2f} s", ", ".join(interval.leads)
 
 
 def findings_table(findings: Sequence[Finding], planes: int) -> list[str]:

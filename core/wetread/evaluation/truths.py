@@ -99,15 +99,15 @@ def load_case(entry: Entry) -> Case:
 
 def volume_sample(entry: Entry, volume: Volume) -> Sample:
     """The Sample of a volume: from its file as `wetread read` takes it, or wrapped in memory (npz)."""
-    from wetread.imaging import load_sample, to_sample
+    from wetread.imaging import images, load_sample, to_sample
     from wetread.imaging.wrap_volume import wrap_volume
 
     if entry.file.suffix.lower() != ".npz":
-        return load_sample(entry.file, entry.modality)
+        return images(load_sample(entry.file, entry.modality))
     affine = np.eye(4)
     affine[:3, :3] = np.reshape(volume.direction, (3, 3)) * np.asarray(volume.spacing)
     affine[:3, 3] = volume.origin
-    return to_sample(wrap_volume(volume.values, affine, entry.modality, entry.path), entry.modality)
+    return images(to_sample(wrap_volume(volume.values, affine, entry.modality, entry.path), entry.modality))
 
 
 def voxels_of(volume: Volume, sample: Sample) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:

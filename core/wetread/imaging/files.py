@@ -18,7 +18,7 @@ from wetread.errors import RefusedInput
 from wetread.imaging.inflation import check_inflation, check_pixel_size
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
 from wetread.imaging.soundness import check_header, quiet_pydicom
-from wetread.imaging.waveform import open_waveform
+from wetread.imaging.waveform_dicom import check_waveform
 from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ log = logging.getLogger(__name__)
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".npy"})
 VOLUME_SUFFIXES = (".nii", ".nii.gz")
+WAVEFORM_SUFFIXES = frozenset({".hea", ".dat", ".mat", ".csv", ".npz"})
+"""ECG files; in a folder only a WFDB header counts, because tables and arrays lie beside images for other reasons."""
 _DICOM_SUFFIXES = frozenset({".dcm", ".dicom", ".ima"})
 _BARE_STARTS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # a first element of group 0008 or 0002, no preamble
 _DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
@@ -62,7 +64,8 @@ def open_series(path: str | Path | Iterable[str | Path], modality: Modality | st
 
 def is_foreign(path: Path) -> bool:
     """True for the kinds of file that are wrapped into DICOM, by name."""
-    return path.suffix.lower() in PICTURE_SUFFIXES or path.name.lower().endswith(VOLUME_SUFFIXES)
+    suffixes = PICTURE_SUFFIXES | WAVEFORM_SUFFIXES
+    return path.suffix.lower() in suffixes or path.name.lower().endswith(VOLUME_SUFFIXES)
 
 
 def check_series(datasets: Sequence[Dataset], where: object) -> None:
@@ -93,7 +96,7 @@ def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]
     files = _files_below(folder)
     if not files:
         raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
-    foreign = [p for p in files if is_foreign(p)]
+    foreign = [p for p in files if is_foreign(p) and p.suffix.lower() not in WAVEFORM_SUFFIXES - {".hea"}]
     datasets = []
     for path in files:
         if path.name.upper().startswith("DICOMDIR"):
@@ -164,7 +167,9 @@ def _read(path: Path, *, claims: bool) -> Dataset | None:
             if is_blank and (not path.suffix or path.suffix[1:].isdigit()):  # named as scanners and exports name slices
                 raise RefusedInput("empty or cut short", path, "get the file again, or remove it.") from None
             return None
-        raise RefusedInput("not a DICOM file", path, "give DICOM, PNG, JPEG, TIFF, NumPy or NIfTI.") from None
+        raise RefusedInput(
+            "not a DICOM file", path, "give DICOM, PNG, JPEG, TIFF, NumPy, NIfTI, WFDB or CSV."
+        ) from None
     except PermissionError:
         raise RefusedInput("file cannot be read: permission denied", path, "check who may read it.") from None
     except Exception as error:  # pydicom raises many types for damaged files
@@ -202,7 +207,8 @@ def _check_instance(dataset: Dataset, where: object) -> None:
         if not is_tolerated(value):
             raise RefusedInput(f"{keyword} is not a DICOM UID", where, "correct it at the source.")
     if family is Family.WAVEFORM:
-        open_waveform(dataset, where)
+        check_waveform(dataset, where)
+        return
     if not dataset.get("PixelData"):
         raise RefusedInput("no pixel data", where, "the file is a header only or was cut short; get it again.")
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PhotometricInterpretation"):

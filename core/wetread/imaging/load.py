@@ -21,6 +21,7 @@ from wetread.imaging.pixels import padding_of, stored_frames, values_of
 from wetread.imaging.sample import Plane, Sample, SampleKind
 from wetread.imaging.slide import choose_tiles
 from wetread.imaging.stack import Slice, arrange
+from wetread.imaging.waveform_dicom import to_waveform
 from wetread.imaging.window import default_window, window_of
 from wetread.imaging.wrapped import wrapping_remarks
 from wetread.terminology import Modality
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
 
     from wetread.geometry import PlaneGeometry
+    from wetread.imaging.waveform import Waveform
 
 _PLACE = (
     "ImagePositionPatient", "ImageOrientationPatient", "PixelSpacing", "FrameOfReferenceUID", "Rows", "Columns",
@@ -45,7 +47,7 @@ _VALUE = (
 _UNITS = {"BQML": "Bq/ml", "GML": "g/ml", "CNTS": "{counts}", "PROPCNTS": "{propcounts}"}
 
 
-def load_sample(path: str | Path | Iterable[str | Path], modality: Modality | str | None = None) -> Sample:
+def load_sample(path: str | Path | Iterable[str | Path], modality: Modality | str | None = None) -> Sample | Waveform:
     """`open_series` and `to_sample` in one step.
 
     Raises:
@@ -54,8 +56,8 @@ def load_sample(path: str | Path | Iterable[str | Path], modality: Modality | st
     return to_sample(open_series(path, modality), modality)
 
 
-def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = None) -> Sample:
-    """The Sample that the datasets of one series make.
+def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = None) -> Sample | Waveform:
+    """The Sample that the datasets of one series make; an ECG makes a Waveform.
 
     Args:
         datasets: full datasets (pixel data, file meta) of one series, in any order.
@@ -66,6 +68,8 @@ def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = Non
     """
     check_series(datasets, "series")
     where: object = str(datasets[0].SeriesInstanceUID)
+    if {family_of(d, where) for d in datasets} == {Family.WAVEFORM}:
+        return to_waveform(datasets)
     remarks: list[str] = []
     unique = _without_same_uid(sorted(datasets, key=lambda d: str(d.SOPInstanceUID)), remarks, where)
     if len(unique) == 1:
@@ -88,6 +92,17 @@ def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = Non
         units="[hnsf'U]" if hounsfield else _UNITS.get(str(frames[0].dataset.get("Units", "")), "1"),
         remarks=(*wrapping_remarks(frames[0].dataset), *remarks),
     )
+
+
+def images(sample: Sample | Waveform) -> Sample:
+    """The Sample itself, for callers that work on pictures alone.
+
+    Raises:
+        RefusedInput: it is an ECG.
+    """
+    if isinstance(sample, Sample):
+        return sample
+    raise RefusedInput("an ECG where images are needed", sample.source.series_uid, "give images.")
 
 
 def _without_same_uid(datasets: list[Dataset], remarks: list[str], where: object) -> list[Dataset]:

@@ -133,6 +133,11 @@ class Sample:
         """Study Instance UID of the Sample."""
         return self.planes[0].source.study_uid
 
+    @property
+    def source(self) -> Source:
+        """The DICOM frame of the first plane."""
+        return self.planes[0].source
+
     def header_of(self, plane: int) -> Dataset:
         """The DICOM header of the instance that holds a plane."""
         uid = self.planes[plane].source.sop_instance_uid

@@ -15,6 +15,7 @@ import torch
 
 from wetread.model.backbone import IMAGE_TYPE, VIDEO_TYPE
 from wetread.model.chat import object_ends, prompt_ids
+from wetread.model.ecg import ECGTower, load_ecg
 from wetread.model.encoded import Encoded, EncodedVideo, bundle
 from wetread.model.families import TIME_SERIES_TOKEN
 from wetread.model.grounded import GroundedModel, Sequences, pad_marked
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import NDArray
-    from torch import Tensor, nn
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerFast
 
     from wetread.model.checkpoint import ModelInfo
@@ -52,7 +53,7 @@ class LoadedModel:
         backbone: a `…ForConditionalGeneration` of transformers, in evaluation mode.
         tokenizer: with the chat template of the checkpoint.
         grounded: backbone and head together, for training and grounding; None without a head.
-        ecg: from (n, leads, samples) float32 to (n, D) embeddings; None without one.
+        ecg: float32, from ECGs to soft tokens (`ecg.ECGTower`); None without one.
         device: where backbone and head lie.
         dtype: of the backbone; the head is float32 always.
     """
@@ -63,7 +64,7 @@ class LoadedModel:
     backbone: PreTrainedModel
     tokenizer: PreTrainedTokenizerFast
     grounded: GroundedModel | None
-    ecg: nn.Module | None
+    ecg: ECGTower | None
     device: torch.device
     dtype: torch.dtype
 
@@ -234,7 +235,8 @@ def load_model(info: ModelInfo, options: ModelOptions | None = None) -> LoadedMo
     family, preprocessing, backbone = load_backbone(info, tokenizer, chosen)
     head = load_head(info, int(backbone.config.text_config.hidden_size))
     grounded = GroundedModel(backbone, head.to(chosen.device)).eval() if head is not None else None
-    return LoadedModel(info, family, preprocessing, backbone, tokenizer, grounded, None,
+    ecg = load_ecg(info, int(backbone.config.text_config.hidden_size)).to(chosen.device) if info.ecg else None
+    return LoadedModel(info, family, preprocessing, backbone, tokenizer, grounded, ecg,
                        torch.device(str(chosen.device)), backbone.dtype)  # fmt: skip
 
 

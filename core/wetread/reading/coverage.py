@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from wetread.imaging.sample import Sample
+    from wetread.imaging.waveform import Waveform
     from wetread.model.checkpoint import ModelInfo
     from wetread.terminology import Target
 
 
-def modality_gap(info: ModelInfo, sample: Sample) -> str | None:
+def modality_gap(info: ModelInfo, sample: Sample | Waveform) -> str | None:
     """Why the model does not cover the Sample's modality, in words; None where it does."""
     if sample.modality in info.modalities:
         return None

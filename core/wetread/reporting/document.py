@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from wetread.findings import BoxFrame
 from wetread.geometry import Resize, box_to_patient
+from wetread.imaging.waveform import Waveform
 from wetread.reporting.measurement import mask_area, mask_size
+from wetread.reporting.waveform_document import waveform_parts
 
 if TYPE_CHECKING:
     from wetread.findings import Box, Finding, Mask, Read
@@ -20,8 +22,15 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1.0"
 
 
-def read_document(read: Read, sample: Sample) -> dict[str, Any]:
+def read_document(read: Read, sample: Sample | Waveform) -> dict[str, Any]:
     """The read as a dict that `json.dumps` takes as it is."""
+    return _words(read, sample) | (
+        waveform_parts(read, sample) if isinstance(sample, Waveform) else _parts(read, sample)
+    )
+
+
+def _words(read: Read, sample: Sample | Waveform) -> dict[str, Any]:
+    """What every read says; keys that `_parts` fills are here already for their place."""
     provenance = read.provenance
     return {
         "schema_version": SCHEMA_VERSION,
@@ -40,11 +49,17 @@ def read_document(read: Read, sample: Sample) -> dict[str, Any]:
             "seconds": round(provenance.seconds, 3),
         },
         "modality": sample.modality.value,
-        "kind": sample.kind.value,
+        "kind": "",
         "question": read.question,
         "reasoning": read.reasoning,
         "diagnoses": list(read.diagnoses),
         "abstention": read.abstention,
+    }
+
+
+def _parts(read: Read, sample: Sample) -> dict[str, Any]:
+    return {
+        "kind": sample.kind.value,
         "remarks": [*sample.remarks, *read.remarks],
         "findings": [_finding(finding, sample) for finding in read.findings],
         "source": _source(sample),

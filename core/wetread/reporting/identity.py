@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from wetread.findings import Read
     from wetread.imaging.sample import Sample
+    from wetread.imaging.waveform import Waveform
 
 CHARACTER_SET = "ISO_IR 192"
 MANUFACTURER = "Wetread"
@@ -84,7 +85,7 @@ def name_text(text: str) -> str:
     return one_line[:64].strip() or "unknown"
 
 
-def source_headers(sample: Sample) -> list[Dataset]:
+def source_headers(sample: Sample | Waveform) -> list[Dataset]:
     """Copies of the Sample's headers from which objects can be derived, in the Sample's order.
 
     Raises:

@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageDraw, ImageFilter, ImageFont
 
 from wetread.imaging.sample import SampleKind
+from wetread.imaging.waveform import Waveform
 from wetread.reporting.measurement import pixel_spacing
 
 if TYPE_CHECKING:
@@ -54,8 +55,12 @@ class _Scale:
         )  # fmt: skip
 
 
-def overlay_picture(read: Read, sample: Sample) -> NDArray[np.uint8]:
-    """The read over its image, (height, width, 3) uint8 RGB."""
+def overlay_picture(read: Read, sample: Sample | Waveform) -> NDArray[np.uint8]:
+    """The read over its image, (height, width, 3) uint8 RGB; of an ECG, over its tracing on paper."""
+    if isinstance(sample, Waveform):
+        from wetread.reporting.ecg_plot import ecg_picture
+
+        return ecg_picture(read, sample)
     planes = shown_planes(read, sample)
     side = _SINGLE_SIDE if len(planes) == 1 else _PANEL_SIDE
     panels = [_panel(read, sample, plane, side) for plane in planes]

@@ -90,7 +90,7 @@ def build_sr(read: Read, sample: Sample, seg: Dataset) -> Dataset:
 def _root(read: Read, sample: Sample, seg: Dataset) -> Dataset:
     root = items.container(items.REPORT, [], template="1500")
     del root.RelationshipType
-    children = [items.code_item(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD"), *_observer(read)]
+    children = [language_item(), *observer_items(read)]
     children.append(items.code_item(_PROCEDURE, _IMAGING_PROCEDURE, "HAS CONCEPT MOD"))
     segments = {id(finding): number for number, finding in enumerate(segmented(read), start=1)}
     groups = [
@@ -105,7 +105,12 @@ def _root(read: Read, sample: Sample, seg: Dataset) -> Dataset:
     return root
 
 
-def _observer(read: Read) -> list[Dataset]:
+def language_item() -> Dataset:
+    """TID 1204: everything below is in English."""
+    return items.code_item(_LANGUAGE, _ENGLISH, "HAS CONCEPT MOD")
+
+
+def observer_items(read: Read) -> list[Dataset]:
     """TID 1001 and 1004: the model is a device; its UID changes whenever its weights do."""
     provenance = read.provenance
     texts = [

@@ -143,9 +143,9 @@ class Entry:
         Raises:
             RefusedInput: unreadable, or more planes than the one that the truth is drawn on.
         """
-        from wetread.imaging import load_sample
+        from wetread.imaging import images, load_sample
 
-        sample = load_sample(self.file, None if self.kind is EntryKind.DICOM else self.modality)
+        sample = images(load_sample(self.file, None if self.kind is EntryKind.DICOM else self.modality))
         if sample.shape[0] != 1:
             raise RefusedInput(f"{sample.shape[0]} planes with the truth of one", self.file, "give single pictures")
         return sample
