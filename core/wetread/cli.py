@@ -71,7 +71,9 @@ def build_parser() -> argparse.ArgumentParser:
     common = argparse.ArgumentParser(add_help=False)
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
-    for add in (_add_read, _add_demo, _add_serve, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data):
+    for add in (
+        _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data,
+    ):  # fmt: skip
         add(commands, common)
     return parser
 
@@ -96,6 +98,7 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
     _add_engine(parser)
+    _add_loading(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
     parser.set_defaults(run=_read)
 
@@ -108,6 +111,16 @@ def _add_engine(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url", action="append", default=[], metavar="URL", help="such a server; give it again for each further one"
     )
+
+
+def _add_loading(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("how the model is loaded", "what is left out is chosen from the hardware")
+    group.add_argument("--adapter", metavar="DIR", type=Path, help="LoRA adapter that was trained on this model")
+    group.add_argument("--device", metavar="D", help="cpu, cuda or cuda:N")
+    group.add_argument("--dtype", metavar="T", help="bfloat16, float16 or float32")
+    group.add_argument("--attention", metavar="A", help="sdpa, eager or flash_attention_2")
+    group.add_argument("--quantise", metavar="BITS", type=int, help="4 or 8, by bitsandbytes")
+    group.add_argument("--most-pixels", metavar="N", type=int, help="reduce every picture to N pixels for the model")
 
 
 def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -145,7 +158,33 @@ def _add_serve(commands: _Commands, common: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--allow-remote", action="store_true", help="let H be an address that other machines can reach")
     _add_engine(parser)
+    _add_loading(parser)
+    parser.add_argument("--tokens", metavar="FILE", type=Path, help="ask for a token of this file, see: wetread token")
+    parser.add_argument("--oidc-issuer", metavar="URL", help="ask for a token of this OpenID Connect issuer")
+    parser.add_argument("--oidc-audience", metavar="A", help="whom its tokens must be made for")
+    parser.add_argument(
+        "--oidc-roles", metavar="CLAIM", default="realm_access.roles", help="claim with roles; default: %(default)s"
+    )
     parser.set_defaults(run=_serve)
+
+
+def _add_token(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "token", help="tokens that let people into the service", description="Tokens that let people into the service."
+    )
+    kinds = parser.add_subparsers(metavar="ACTION", required=True)
+    for name, says in (("add", "make a token and show it once"), ("remove", "take a login's tokens back"),
+                       ("list", "show whose tokens there are")):  # fmt: skip
+        one = kinds.add_parser(name, parents=[common], help=says, description=f"{says[0].upper()}{says[1:]}.")
+        one.add_argument("--file", metavar="FILE", type=Path, required=True, help="the token file")
+        if name != "list":
+            one.add_argument("login", metavar="LOGIN", help="whose")
+        if name == "add":
+            one.add_argument("--role", choices=("reader", "reviewer", "admin"), default="reviewer")
+            one.add_argument("--name", default="", metavar="PN", help="in signed reports: Family^Given")
+            one.add_argument("--organisation", default="", metavar="O", help="in signed reports")
+            one.add_argument("--days", type=float, default=365.0, metavar="N", help="default: %(default)s")
+        one.set_defaults(run=_token, action=name)
 
 
 def _add_verify(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -273,6 +312,12 @@ def _demo(options: argparse.Namespace) -> int:
 
 def _serve(options: argparse.Namespace) -> int:
     from wetread.commands.serve import run
+
+    return run(options)
+
+
+def _token(options: argparse.Namespace) -> int:
+    from wetread.commands.token import run
 
     return run(options)
 

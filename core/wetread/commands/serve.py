@@ -5,38 +5,54 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wetread.archive import open_archive
+from wetread.commands.loading import make_reader
+from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
     import argparse
 
     from wetread.archive import Archive
     from wetread.reading import Reader
+    from wetread.service.access.people import Access
 
 
 def run(options: argparse.Namespace) -> int:
-    """Serve what the arguments say; a host that other machines can reach has to be allowed in so many words."""
-    from wetread.reading import Reader
+    """Serve what the arguments say; a host that other machines can reach needs access control or so many words."""
     from wetread.service.serving import check_host
 
-    check_host(options.host, options.allow_remote)
-    reader = Reader(options.model, engine=options.engine, urls=options.url)
+    access = _access(options)
+    check_host(options.host, options.allow_remote or access is not None)
+    reader = make_reader(options)
     serve_until_interrupted(
-        open_archive(options.archive), reader, options.host, options.port, options.allow_remote,
-        options.database, options.workers,
+        open_archive(options.archive), reader, options.host, options.port, options.allow_remote, options.database,
+        options.workers, access,
     )  # fmt: skip
     return 0
 
 
+def _access(options: argparse.Namespace) -> Access | None:
+    from wetread.service.access.oidc import Oidc
+    from wetread.service.access.token_file import TokenFile
+
+    if options.tokens and options.oidc_issuer:
+        raise RefusedInput("two kinds of access", "--tokens and --oidc-issuer", "give one of them")
+    if options.tokens:
+        return TokenFile(options.tokens)
+    if options.oidc_issuer:
+        return Oidc(options.oidc_issuer, options.oidc_audience or "", roles=options.oidc_roles)
+    return None
+
+
 def serve_until_interrupted(
     archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False, database: str | None = None,
-    workers: int = 1,
+    workers: int = 1, access: Access | None = None,
 ) -> None:  # fmt: skip
     """Serve; Ctrl-C is the ordinary end of it."""
     from wetread.service import serve
 
     try:
         serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, database=database,
-              workers=workers)  # fmt: skip
+              workers=workers, access=access)  # fmt: skip
     except KeyboardInterrupt:
         announce("stopped")
 

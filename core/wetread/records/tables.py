@@ -1,6 +1,6 @@
 """The tables. Times are UTC as ISO 8601 text with microseconds: equal on every database, and sortable.
 
-`jobs` and `job_events` belong to service.queue, `ledger` and `ledger_blobs` to review.ledger, `outbox` to
+`jobs`, `job_events` and `job_files` belong to service.queue, `audit` to service.access.audit, `ledger` and `ledger_blobs` to review.ledger, `outbox` to
 archive.outbox. A change here needs a migration in `migrations/versions`; a test compares the two.
 """
 
@@ -92,4 +92,16 @@ OUTBOX = Table(
     Column("finished", String(32)),
     Index("outbox_waiting", "state", "number"),
     Index("outbox_object", "archive", "sop_instance_uid", unique=True),
+)  # fmt: skip
+
+AUDIT = Table(
+    "audit", METADATA,
+    Column("number", NUMBER, primary_key=True, autoincrement=True),
+    Column("moment", String(32), nullable=False),
+    Column("login", String(100), nullable=False),
+    Column("action", String(64), nullable=False),
+    Column("subject", String(64), nullable=False),
+    Column("status", Integer, nullable=False),
+    Index("audit_of_login", "login", "number"),
+    Index("audit_of_subject", "subject", "number"),
 )  # fmt: skip

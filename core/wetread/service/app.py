@@ -1,7 +1,8 @@
 """The service as one ASGI application: page, reads, DICOMweb; loopback only unless told otherwise.
 
-The service has no authentication yet, so it answers only requests that name this machine (`allowed_hosts`): a web
-page elsewhere that points its own name at 127.0.0.1 gets 400. Cross-origin reading is not allowed either.
+Without access control it answers only requests that name this machine (`allowed_hosts`): a web page elsewhere that
+points its own name at 127.0.0.1 gets 400. With it (`access`), every request needs a token, see `access.guard`.
+Cross-origin reading is not allowed either way.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from starlette.middleware.trustedhost import TrustedHostMiddleware
 from wetread import __version__
 from wetread.archive.folder import FolderArchive
 from wetread.service import errors
+from wetread.service.access.audit import AuditLog
+from wetread.service.access.guard import Guard
 from wetread.service.backing import open_backing
 from wetread.service.browse import browse_router
 from wetread.service.changes import Changes
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
     from wetread.archive import Archive
     from wetread.reading import Reader
     from wetread.records.database import Database
+    from wetread.service.access.people import Access
 
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
@@ -43,6 +47,7 @@ def create_app(
     database: Database | str | Path | None = None,
     workers: int = 1,
     allowed_hosts: Sequence[str] = LOOPBACK,
+    access: Access | None = None,
 ) -> FastAPI:
     """The service over one archive.
 
@@ -52,6 +57,7 @@ def create_app(
         database: what outlives the service, see `backing.open_backing`.
         workers: reads at once in this process; 0 where other processes work on the same database.
         allowed_hosts: names by which clients may address the service; ``["*"]`` for any.
+        access: who may come in; None lets everybody in, for this machine alone.
     """
     backing, changes = open_backing(archive, database), Changes()
     courier = Courier(backing.outbox)
@@ -76,6 +82,7 @@ def create_app(
     app = FastAPI(title="Wetread", version=__version__, lifespan=running, docs_url=None, redoc_url=None)
     app.state.backing, app.state.changes = backing, changes
     errors.install(app)
+    app.add_middleware(Guard, access=access, note=AuditLog(backing.database).note)
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.include_router(page_router())
     app.include_router(browse_router(archive))

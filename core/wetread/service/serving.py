@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from wetread.archive import Archive
     from wetread.reading import Reader
     from wetread.records.database import Database
+    from wetread.service.access.people import Access
 
 logger = logging.getLogger(__name__)
 
@@ -31,6 +32,7 @@ def serve(
     announce: Callable[[str], None] = logger.info,
     database: Database | str | Path | None = None,
     workers: int = 1,
+    access: Access | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -39,15 +41,17 @@ def serve(
         host: address to listen on.
         port: TCP port; 0 takes a free one.
         reader: see `create_app`.
-        allow_remote: must be True for any address that other machines can reach: the service has no log-in yet.
+        allow_remote: must be True for an address that other machines can reach, where there is no `access`.
         announce: told the address once it listens.
         database: see `create_app`.
         workers: see `create_app`.
+        access: see `create_app`; with it, other machines may reach the service, without it they may not unless
+            `allow_remote`.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
     """
-    check_host(host, allow_remote)
+    check_host(host, allow_remote or access is not None)
     import warnings
 
     import uvicorn
@@ -57,8 +61,8 @@ def serve(
     # pydicom's warnings quote values, and access logs hold queries with patient names: neither is written.
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
-    hosts = ["*"] if allow_remote else [*LOOPBACK, host]
-    app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts)
+    hosts = ["*"] if allow_remote or access is not None else [*LOOPBACK, host]
+    app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts, access=access)
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")
@@ -96,9 +100,9 @@ def check_host(host: str, allow_remote: bool) -> None:
         is_loopback = False
     if not is_loopback:
         raise RefusedInput(
-            "other machines could reach this address, and the service has no log-in yet",
+            "other machines could reach this address, and nobody is asked who he is",
             host,
-            "use 127.0.0.1, or allow remote access in so many words behind a proxy that asks who is there",
+            "use 127.0.0.1, or give --tokens or --oidc-issuer, or --allow-remote behind a proxy that asks",
         )
 
 

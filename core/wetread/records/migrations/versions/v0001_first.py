@@ -14,6 +14,18 @@ _FINAL = ("ledger", "ledger_blobs")
 def upgrade() -> None:
     """To this version."""
     op.create_table(
+        "audit",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("moment", sa.String(length=32), nullable=False),
+        sa.Column("login", sa.String(length=100), nullable=False),
+        sa.Column("action", sa.String(length=64), nullable=False),
+        sa.Column("subject", sa.String(length=64), nullable=False),
+        sa.Column("status", sa.Integer(), nullable=False),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_index("audit_of_login", "audit", ["login", "number"], unique=False)
+    op.create_index("audit_of_subject", "audit", ["subject", "number"], unique=False)
+    op.create_table(
         "jobs",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uid", sa.String(length=64), nullable=False),
@@ -131,5 +143,8 @@ def downgrade() -> None:
     op.drop_table("ledger")
     op.drop_index("jobs_waiting", table_name="jobs")
     op.drop_table("jobs")
+    op.drop_index("audit_of_subject", table_name="audit")
+    op.drop_index("audit_of_login", table_name="audit")
+    op.drop_table("audit")
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION ledger_is_final()")
