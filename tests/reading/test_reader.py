@@ -13,8 +13,8 @@ from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.checkpoint import SHIPPED
 from wetread.model.prompts import segment_question
 from wetread.reading import Reader, ReadEvent
+from wetread.reading.answering import candidate_planes
 from wetread.reading.planes import upscale
-from wetread.reading.reader import candidate_planes
 from wetread.terminology import Modality
 from wetread.training.phantoms import drawn_nuclei, drawn_uncovered
 

@@ -52,8 +52,12 @@ def span_masks(spans: Sequence[Sequence[tuple[int, int]]], queries: int, length:
 def label_embeddings(backbone: object, tokenizer: PreTrainedTokenizerBase, labels: Sequence[str]) -> Tensor:
     """(C, D): mean input embedding of each label's tokens."""
     table = backbone.get_input_embeddings()  # type: ignore[attr-defined]
-    rows = [torch.tensor(tokenizer(label, add_special_tokens=False)["input_ids"]) for label in labels]
-    return torch.stack([table(ids.to(table.weight.device)).mean(0) for ids in rows])
+    rows = tokenizer(list(labels), add_special_tokens=False)["input_ids"]
+    ids = torch.tensor([token for row in rows for token in row], device=table.weight.device)
+    label = torch.tensor([index for index, row in enumerate(rows) for _ in row], device=ids.device)
+    lengths = torch.tensor([[max(len(row), 1)] for row in rows], device=ids.device)
+    total = torch.zeros(len(rows), table.weight.shape[1], dtype=table.weight.dtype, device=ids.device)
+    return total.index_add(0, label, table(ids)) / lengths
 
 
 def _tokens_of(pieces: list[str], characters: tuple[int, int], start: int) -> tuple[int, int]:

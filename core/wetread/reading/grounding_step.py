@@ -45,13 +45,15 @@ class Task:
         return tuple(tuple(p.shape) for p in self.shown.pictures), self.shown.video is None, self.own, marks
 
 
-def task_for(model: LoadedModel, picture: Encoded, written: Written, own: int = 0) -> Task:
+def task_for(model: LoadedModel, picture: Encoded, written: Written, own: int = 0, *, fixed: bool = False) -> Task:
     """A written answer on one encoded picture, which takes the place of the answer's own picture `own`.
 
     What else was shown stays. The hidden states of the writing serve where the picture is the very one that was
-    written about.
+    written about, or for any picture where the query is to be `fixed`: then only its visual tokens are new.
     """
     about = written.about
+    if fixed and written.hidden is not None and len(written.hidden) == len(written.answer):
+        return Task(picture, 0, written.prompt, written.answer, written.hidden)
     if about is None or not len(about):
         return Task(picture, 0, written.prompt, written.answer, None)
     same = _equal(picture.pictures[0], about.pictures[own])

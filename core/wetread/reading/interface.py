@@ -48,6 +48,9 @@ class ReadEngine(Protocol):
             key: what they are called, see `caches.plane_key`: one name each or one for all; nothing is kept when None.
         """
 
+    def encode_video(self, pictures: Sequence[NDArray[np.uint8]], times: Sequence[float] | None = None) -> Any:
+        """Fitted pictures of one size as one video; as pictures in order where the engine sends no videos."""
+
     def write(
         self,
         encoded: Any,
@@ -62,7 +65,10 @@ class ReadEngine(Protocol):
     def segs(self, written: Written) -> int:
         """Number of objects of an answer that can be grounded: the K of `ground`; 0 without a grounding head."""
 
-    def ground(self, encoded: Any, written: Written, cancel: threading.Event | None = None, own: int = 0) -> Grounded:
+    def ground(
+        self, encoded: Any, written: Written, cancel: threading.Event | None = None, own: int = 0, *,
+        fixed: bool = False,
+    ) -> Grounded:  # fmt: skip
         """Masks and presence of a finished answer's objects, on each of N encoded pictures.
 
         Args:
@@ -70,6 +76,7 @@ class ReadEngine(Protocol):
             written: the answer.
             cancel: checked between batches.
             own: which picture of the answer's prompt is replaced.
+            fixed: keep the states of the written answer for every picture, where the engine has them.
         """
 
     def close(self) -> None:

@@ -1,4 +1,10 @@
-"""One finished answer grounded on every plane of a Sample: masks at source resolution and presence per plane."""
+"""One finished answer grounded on every plane of a Sample: masks at source resolution and presence per plane.
+
+With the first planes goes a blank picture: what the same answer marks on it is what it would mark on anything, and
+the masks of the planes are held against it (`groundedness`). The language model reads every plane again with the
+answer (its own query), or only its visual tokens are new and the `<seg>` states of the written answer are kept (the
+fixed query); which of the two, the model's statement says (`volume_query`).
+"""
 
 from __future__ import annotations
 
@@ -8,22 +14,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from wetread.errors import ReadCancelled
-from wetread.reading.caches import plane_key
 from wetread.reading.closer import joined, windows
-from wetread.reading.pictures import fitted
 
 if TYPE_CHECKING:
-    import threading
     from collections.abc import Callable, Sequence
 
     from numpy.typing import NDArray
 
-    from wetread.imaging.sample import Sample
-    from wetread.reading.engine import InProcessEngine, Written
-    from wetread.reading.pictures import Shown
+    from wetread.reading.request import Request
+    from wetread.reading.written import Grounded, Written
 
 PLANES_AT_ONCE = 8
 LEAST_PRESENCE = 0.5
+FIXED_QUERY = "fixed"
+"""Value of `ModelInfo.volume_query`; the other is ``own``."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -33,10 +37,17 @@ class PlaneMasks:
     Args:
         presence: the highest probability over the planes.
         planes: plane index -> bool (rows, columns), only where something is marked.
+        on_planes: (planes,) probability on each plane.
+        on_blank: probability on the blank picture.
+        like_blank: plane index -> IoU, at the model's resolution, of what is marked on the plane and on the blank;
+            only where something is marked.
     """
 
     presence: float
     planes: dict[int, NDArray[np.bool_]]
+    on_planes: NDArray[np.float32]
+    on_blank: float
+    like_blank: dict[int, float]
 
 
 def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
@@ -46,44 +57,47 @@ def upscale(logits: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.fl
     return np.asarray(Image.fromarray(logits).resize((size[1], size[0]), Image.Resampling.BILINEAR))
 
 
+def mask_iou(first: NDArray[np.bool_], second: NDArray[np.bool_]) -> float:
+    """Intersection over union; two empty masks agree."""
+    union = int((first | second).sum())
+    return int((first & second).sum()) / union if union else 1.0
+
+
 def ground_planes(
-    engine: InProcessEngine,
-    sample: Sample,
-    shown: Shown,
-    written: Written,
-    close: Sequence[bool],
-    on_progress: Callable[[float], None],
-    cancel: threading.Event | None,
+    request: Request, written: Written, told: int, close: Sequence[bool], on_progress: Callable[[float], None]
 ) -> list[PlaneMasks]:
     """Ground every `<seg>` of an answer on every plane.
 
     Args:
-        engine: a loaded engine.
-        sample: all of its planes are looked at.
-        shown: what the model sees of a plane, see `pictures`.
+        request: all planes of its Sample are looked at.
         written: the finished answer, K `<seg>` tokens.
+        told: the plane that the answer is about.
         close: K flags: this one deserves a closer look on large pictures (many small objects).
         on_progress: told the share of planes done, 0 to 1.
-        cancel: checked before each group of planes.
 
     Returns:
         K results, in the order of the `<seg>` tokens.
+
+    Raises:
+        ReadCancelled: between groups of planes.
     """
-    total, side, size = len(sample.planes), engine.info.side, sample.shape[1:]
+    total, size = len(request.sample.planes), request.sample.shape[1:]
     found: list[dict[int, NDArray[np.bool_]]] = [{} for _ in close]
+    like_blank: list[dict[int, float]] = [{} for _ in close]
     presence = np.zeros((total, len(close)), dtype=np.float32)
-    nearer = windows(*size, side) if any(close) else []
+    nearer = windows(*size, request.info.side) if any(close) and request.info.side else []
+    blank: Grounded | None = None
     for first in range(0, total, PLANES_AT_ONCE):
-        if cancel is not None and cancel.is_set():
+        if request.cancel is not None and request.cancel.is_set():
             raise ReadCancelled("The read was cancelled while the planes were grounded.")
         group = range(first, min(first + PLANES_AT_ONCE, total))
-        seen = [shown(i) for i in group]
-        keys = [plane_key(sample.planes[i]) for i in group]
-        grounded = engine.ground(engine.encode([fitted(p, side) for p in seen], keys), written, cancel)
+        if blank is None:
+            blank = ground_on(request, written, [request.blank(told)])
+        grounded = _on_planes(request, written, group)
         presence[first : group.stop] = grounded.presence
         for row, plane in enumerate(group):
             worth = any(flag and presence[plane, k] >= LEAST_PRESENCE for k, flag in enumerate(close))
-            parts = _parts(engine, seen[row], nearer, written) if nearer and worth else None
+            parts = _parts(request, plane, nearer, written) if nearer and worth else None
             for k, marked in enumerate(found):
                 if presence[plane, k] < LEAST_PRESENCE:
                     continue
@@ -94,14 +108,30 @@ def ground_planes(
                     )
                 if (logits > 0).any():
                     marked[plane] = logits > 0
+                    like_blank[k][plane] = mask_iou(grounded.logits[row, k] > 0, blank.logits[0, k] > 0)
         on_progress(group.stop / total)
-    return [PlaneMasks(float(presence[:, k].max()), marked) for k, marked in enumerate(found)]
+    assert blank is not None  # a Sample has at least one plane
+    return [
+        PlaneMasks(float(presence[:, k].max()), marked, presence[:, k], float(blank.presence[0, k]), like_blank[k])
+        for k, marked in enumerate(found)
+    ]
+
+
+def ground_on(request: Request, written: Written, pictures: Sequence[NDArray[np.uint8]]) -> Grounded:
+    """An answer on fitted pictures that are no planes; nothing of them is kept."""
+    fixed = request.info.volume_query == FIXED_QUERY
+    return request.engine.ground(request.engine.encode(pictures), written, request.cancel, fixed=fixed)
+
+
+def _on_planes(request: Request, written: Written, planes: Sequence[int]) -> Grounded:
+    fixed = request.info.volume_query == FIXED_QUERY
+    return request.engine.ground(request.encode(planes), written, request.cancel, fixed=fixed)
 
 
 def _parts(
-    engine: InProcessEngine, picture: NDArray[np.uint8], nearer: list[tuple[int, int, int, int]], written: Written
+    request: Request, plane: int, nearer: list[tuple[int, int, int, int]], written: Written
 ) -> NDArray[np.float32]:
-    """Logits (windows, K, h, w) of the same answer on each window."""
-    cut = [fitted(picture[top : top + height, left : left + width], engine.info.side)
-           for top, left, height, width in nearer]  # fmt: skip
-    return engine.ground(engine.encode(cut), written).logits
+    """Logits (windows, K, h, w) of the same answer on each window of a plane."""
+    picture = request.shown(plane)
+    cut = [request.fit(picture[top : top + height, left : left + width]) for top, left, height, width in nearer]
+    return ground_on(request, written, cut).logits

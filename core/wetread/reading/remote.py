@@ -108,6 +108,12 @@ class RemoteEngine:
         shown = tuple(np.ascontiguousarray(picture) for picture in pictures)
         return RemotePictures(shown, (key,) * len(shown) if isinstance(key, str) else tuple(key or ()))
 
+    def encode_video(
+        self, pictures: Sequence[NDArray[np.uint8]], times: Sequence[float] | None = None
+    ) -> RemotePictures:
+        """The frames as pictures: the protocol's video part is not spoken by every server."""
+        return self.encode(pictures)
+
     def write(
         self,
         encoded: RemotePictures,
@@ -156,15 +162,16 @@ class RemoteEngine:
         return self._local().segs(written) if self.info.grounds else 0
 
     def ground(
-        self, encoded: RemotePictures, written: Written, cancel: threading.Event | None = None, own: int = 0
-    ) -> Grounded:
+        self, encoded: RemotePictures, written: Written, cancel: threading.Event | None = None, own: int = 0, *,
+        fixed: bool = False,
+    ) -> Grounded:  # fmt: skip
         """Masks by the local weights; see `InProcessEngine.ground`."""
         local = self._local()
         about: Any = written.about
         if about is not None:
             about = local.encode(about.pictures, about.keys or None)
         return local.ground(local.encode(encoded.pictures, encoded.keys or None), replace(written, about=about),
-                            cancel, own)  # fmt: skip
+                            cancel, own, fixed=fixed)  # fmt: skip
 
     def close(self) -> None:
         """Cut what is under way and let go of the local weights."""

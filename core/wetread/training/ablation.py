@@ -148,7 +148,7 @@ def _one(
     if path.is_file():
         kept: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
         if kept["recipe"] == wanted and kept["measured"] == len(shown):
-            return kept["result"]  # type: ignore[no-any-return]
+            return dict(kept["result"])
         raise RefusedInput("the run folder holds another recipe's run", recipe.output, "remove it or name another")
     began = time.process_time()
     lessons.reseed(recipe.seed)
@@ -203,7 +203,8 @@ def _keep_pixels(kept: dict[str, list[float]], batch: Batch, grounding: Groundin
 
     labels = [target.label for target in TARGETS]
     truth = batch.masks >= 0.5
-    pooled = functional.adaptive_avg_pool2d(batch.masks, grounding.coarse_logits[0].shape[-2:]) >= 0.5
+    height, width = grounding.coarse_logits[0].shape[-2:]
+    pooled = functional.adaptive_avg_pool2d(batch.masks, (height, width)) >= 0.5
     for row, query in batch.sequences.seg_present.nonzero().tolist():
         there = bool(batch.shown[row, query])
         name = batch.names[row][query]

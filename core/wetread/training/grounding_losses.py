@@ -36,7 +36,8 @@ def grounding_losses(
     """
     truth, there = masks[asked], shown[asked]
     mask = mask_loss(grounding.mask_logits[asked].float(), truth)
-    small = functional.adaptive_avg_pool2d(truth, grounding.coarse_logits[0].shape[-2:])
+    height, width = grounding.coarse_logits[0].shape[-2:]
+    small = functional.adaptive_avg_pool2d(truth, (height, width))
     for coarse in grounding.coarse_logits:
         mask = mask + ROUND_WEIGHT * mask_loss(coarse[asked].float(), small)
     losses = {"mask": mask}
