@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import warnings
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -157,7 +158,7 @@ class TestRead:
     def test_an_abstention_is_said_in_words_and_its_empty_seg_stays_out_of_the_archive(
         self, tmp_path, capsys, monkeypatch
     ):
-        monkeypatch.setattr("wetread.reading.Reader", lambda model, seed: ThresholdReader(model, seed, abstain=True))
+        monkeypatch.setattr("wetread.reading.Reader", partial(ThresholdReader, abstain=True))
         phantoms.write(phantoms.dx_image(), tmp_path / "dx")
         arguments = ["read", str(tmp_path / "dx"), "--out", str(tmp_path / "out")]
         assert cli.main([*arguments, "--archive", str(tmp_path / "archive")]) == 0
@@ -375,7 +376,8 @@ class TestServe:
         assert "other machines could reach this address" in capsys.readouterr().err
 
     def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
-        def serve(archive, host, port, *, reader, allow_remote, announce, database, workers):
+        def serve(archive, host, port, *, reader, allow_remote, announce, database, workers, access):
+            assert access is None
             announce(f"{archive.location} {host} {port} {reader.model} {allow_remote} {database} {workers}")
 
         monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
