@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
+from wetread.commands.loading import make_reader
 from wetread.commands.places import Series, open_input
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
@@ -29,9 +30,7 @@ def run(options: argparse.Namespace) -> int:
         progress.stage("opening the images")
         series = open_input(options.input, options.modality, archive)
         progress.stage("starting the model")
-        from wetread.reading import Reader
-
-        reader = Reader(options.model, seed=options.seed, engine=options.engine, urls=options.url)
+        reader = make_reader(options, options.seed)
         outcome = read_series(
             series.datasets, options.question, reader=reader, on_event=progress.on_event, cancel=cancel
         )
@@ -67,9 +66,9 @@ def stored_lines(outcome: Outcome, archive: Archive, report: StoreReport) -> lis
         name = names.get(instance.sop_instance_uid, "image")
         note = f" ({instance.reason})" if instance.reason else ""
         lines += field(f"  {name}", f"{instance.sop_instance_uid}, {instance.state}{note}")
-    if "SEG" not in names.values():
+    if "SEG" not in names.values() and outcome.seg is not None:
         lines += field("", "The SEG is empty and was not stored.")
-    source = outcome.sample.planes[0].source
+    source = outcome.sample.source
     if not archive.search_series(source.study_uid, {"SeriesInstanceUID": source.series_uid}):
         lines += field("", "The archive does not hold the images; viewers need them to show SEG and SR.")
     return lines
