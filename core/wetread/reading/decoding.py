@@ -21,7 +21,7 @@ from torch import Tensor
 from transformers.cache_utils import Cache
 
 from wetread.reading.key_values import SPARE, KeyValues, PlacedLayer
-from wetread.reading.prefill import prefill
+from wetread.reading.prefill import placeholders, prefill
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -145,6 +145,7 @@ class Decoder:
         )
         hidden = output.last_hidden_state[:, -1]
         scores = backbone.lm_head(hidden)
+        scores[:, placeholders(backbone)] = float("-inf")
         for index, row in enumerate(self.rows):
             if barred := row.barred:
                 scores[index, barred] = float("-inf")

@@ -42,7 +42,7 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     inputs = model.forward_inputs(torch.tensor([[*row.prompt, *row.answer]]), row.encoded)
     positions, offsets = _positions(backbone, inputs)
     row.offset = int(offsets.flatten()[0])
-    shared = prefix_length(row.prompt, {backbone.config.image_token_id, backbone.config.video_token_id})
+    shared = prefix_length(row.prompt, placeholders(backbone))
     key = _name(row.prefix_key, row.prompt[:shared]) if row.prefix_key and shared else ""
     prefix = prefixes.get(key) if key else None
     ids = inputs["input_ids"]
@@ -58,8 +58,7 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     hidden = output.last_hidden_state[0]
     row.hidden = list(hidden[len(hidden) - len(row.answer) :].clone()) if row.answer else []
     scores = backbone.lm_head(hidden[-1])
-    if barred := row.barred:
-        scores[barred] = float("-inf")
+    scores[[*placeholders(backbone), *row.barred]] = float("-inf")
     row.take(int(scores.argmax()))
     held = KeyValues(tuple((layer.keys[0], layer.values[0]) for layer in cache.layers))
     if key and prefix is None:
@@ -68,7 +67,12 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     return held
 
 
-def prefix_length(prompt: Sequence[int], visual: set[int]) -> int:
+def placeholders(backbone: Any) -> list[int]:
+    """Tokens that stand for pictures: an answer cannot show any, and one that wrote them could not be read again."""
+    return [int(backbone.config.image_token_id), int(backbone.config.video_token_id)]
+
+
+def prefix_length(prompt: Sequence[int], visual: Sequence[int]) -> int:
     """Number of tokens up to the end of the last picture; 0 where there is none."""
     return next((index + 1 for index in range(len(prompt) - 1, -1, -1) if prompt[index] in visual), 0)
 
