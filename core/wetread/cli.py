@@ -73,6 +73,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data,
+        _add_convert_ecg,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -296,6 +297,24 @@ def _add_data(commands: _Commands, common: argparse.ArgumentParser) -> None:
     mimic.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the choices; %(default)s")
     mimic.add_argument("--quiet", action="store_true", help="no progress")
     mimic.set_defaults(run=_data_mimic)
+
+
+def _add_convert_ecg(commands: _Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "convert-ecg",
+        parents=[common],
+        help="convert a published ECG-JEPA checkpoint (.pth) to safetensors, once",
+        description="Convert a published ECG-JEPA checkpoint (.pth) to safetensors; no code in it is run.",
+    )
+    parser.add_argument("checkpoint", metavar="FILE.pth", help="the published checkpoint")
+    parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="where to write it")
+    parser.set_defaults(run=_convert_ecg)
+
+
+def _convert_ecg(options: argparse.Namespace) -> int:
+    from wetread.commands.convert_ecg import run
+
+    return run(options)
 
 
 def _read(options: argparse.Namespace) -> int:

@@ -70,6 +70,8 @@ class ReadTask(InferTask):
             raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
         question = str(request.get("question") or "") or None
         datasets = open_series(_dicom_of(image), modality)
+        if any("WaveformSequence" in dataset for dataset in datasets):
+            raise RefusedInput("an ECG, which has no label image", image, "read it with wetread read or the service")
         outcome = read_series(datasets, question, reader=self.reader)
         labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
         with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:

@@ -32,6 +32,7 @@ from wetread.model.location import (
     weight_files,
 )
 from wetread.model.options import ModelOptions
+from wetread.model.tensor_names import has_published_ecg
 from wetread.model.weights_hash import combined, hash_of_files
 from wetread.terminology import TARGETS, Modality
 
@@ -45,6 +46,8 @@ __all__ = ["GROUNDING_FILE", "MODEL_FILE", "SHIPPED", "ModelInfo", "head_size", 
 
 GROUNDING_FILE = "grounding.safetensors"
 ECG_FILE = "ecg.safetensors"
+PUBLISHED_ECG = {"embed_dim": 768, "depth": 12, "num_heads": 16, "normalisation": "z-score"}
+"""Of QoQ-Med-Omni (DDVD233/QoQ_Med @97f7f3d); its normalisation is that of EasyR1's preparation, nobody states it."""
 LONGEST_NAME = 64
 """Of a DICOM LO value, where the model's name goes."""
 
@@ -226,7 +229,8 @@ def _derived(folder: Path, asked: str | Path | None) -> dict[str, Any]:
         )  # fmt: skip
     named = str(asked) if asked is not None and is_hub_id(str(asked)) else display_name(folder)
     known = known_checkpoint(named) or known_checkpoint(str(config.get("_name_or_path", "")))
-    without = set() if model_type.startswith("time_series") else {Modality.ECG}
+    ecg = PUBLISHED_ECG if has_published_ecg(folder) else {}
+    without = set() if ecg else {Modality.ECG}
     return {
         "name": named.split("/")[-1][:LONGEST_NAME],
         "version": folder.name[:12] if folder.parent.name == "snapshots" else "unstated",
@@ -241,6 +245,7 @@ def _derived(folder: Path, asked: str | Path | None) -> dict[str, Any]:
         "training": {},
         "metrics": {},
         "head": {},
+        "ecg": ecg,
         "prompt": known.prompt if known else family.prompt,
         "pixels": known.pixels if known else None,
         "images": family.most_pictures,

@@ -21,6 +21,7 @@ from wetread.model.checkpoint import ECG_FILE
 from wetread.model.ecg_input import Normalisation, encoder_input
 from wetread.model.ecg_jepa import ECGJEPA
 from wetread.model.families import TIME_SERIES_TOKEN
+from wetread.model.tensor_names import PUBLISHED_ECG_PREFIX, tensor_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -180,15 +181,28 @@ def load_ecg(info: ModelInfo, width: int) -> ECGTower:
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
-    file = next((f / ECG_FILE for f in (info.folder, info.backbone_folder) if (f / ECG_FILE).is_file()),
-                info.folder / ECG_FILE)  # fmt: skip
+    file = next((f / ECG_FILE for f in (info.folder, info.backbone_folder) if (f / ECG_FILE).is_file()), None)
     try:
         tower = ECGTower(ECGSettings.of(info.ecg), width)
-        tower.load_state_dict({name: value.float() for name, value in load_file(file).items()})
+        state = load_file(file) if file is not None else _published(info.backbone_folder)
+        tower.load_state_dict({name: value.float() for name, value in state.items()})
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise ModelUnavailable(f"the ECG encoder does not load ({type(error).__name__})", file,
+        where = file or info.backbone_folder
+        raise ModelUnavailable(f"the ECG encoder does not load ({type(error).__name__})", where,
                                "repair the folder or download the model again") from error  # fmt: skip
     return tower.eval()
+
+
+def _published(folder: Path) -> dict[str, torch.Tensor]:
+    """The tower as QoQ-Med-Omni keeps it among the backbone's weights: ``encoder`` and ``linear``."""
+    from safetensors import safe_open
+
+    state: dict[str, torch.Tensor] = {}
+    for name, path in tensor_files(folder, PUBLISHED_ECG_PREFIX).items():
+        with safe_open(path, framework="pt") as held:
+            own = name.removeprefix(PUBLISHED_ECG_PREFIX).replace("linear.", "projection.", 1)
+            state[own] = held.get_tensor(name)
+    return state
 
 
 def load_encoder(file: Path, settings: ECGSettings) -> ECGJEPA:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from wetread.reporting.verify_codes import code_defects, is_unit
 from wetread.reporting.verify_segmentation import segment_of_frames, unmarked_segments
+from wetread.reporting.verify_waveforms import time_defects, waveform_defects
 from wetread.uids import is_uid
 
 if TYPE_CHECKING:
@@ -55,6 +56,10 @@ def report_defects(report: Dataset, sources: dict[str, Dataset], segmentations: 
                 yield from _number_defects(item)
             case "SCOORD":
                 yield from _region_defects(item, sources)
+            case "WAVEFORM":
+                yield from waveform_defects(item, sources)
+            case "TCOORD":
+                yield from time_defects(item, sources)
     algorithm_above = any(_has(c, "111001") and _has(c, "111003") for c, _ in tree if _name(c) == "126010")
     needs_algorithm = _is_by_device(tree) and not algorithm_above
     for item, _ in tree:
