@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread import DEFAULT_MODEL, __version__
+from wetread.commands.arguments import add_targets, add_triplets
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data,
-        _add_convert_ecg,
+        _add_convert_ecg, add_targets, add_triplets,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -87,9 +88,12 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
         "read",
         parents=[common],
         help="read one series: writes read.json, seg.dcm, sr.dcm and overlay.png",
-        description="Read one series and write read.json, seg.dcm, sr.dcm and overlay.png, all or none.",
+        description="Read one series and write read.json, seg.dcm, sr.dcm and overlay.png, all or none. Of several "
+        "inputs the first is read and the others are shown beside it, e.g. a prior or another view.",
     )
-    parser.add_argument("input", metavar="INPUT", help="file, folder with one series, or STUDY_UID/SERIES_UID")
+    parser.add_argument(
+        "inputs", metavar="INPUT", nargs="+", help="file, folder with one series, or STUDY_UID/SERIES_UID"
+    )
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="new or empty folder, or an earlier read"
     )
@@ -98,6 +102,14 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
+    parser.add_argument(
+        "--second-look", metavar="N", type=int, nargs="?", const=1, default=0, choices=(0, 1, 2),
+        help="show the model its own overlay, up to 2 times, so that it may correct itself; default: no",
+    )  # fmt: skip
+    parser.add_argument(
+        "--blank", choices=("picture", "region"), default="picture",
+        help="what is blanked to see whether a finding is tied to the image; default: %(default)s",
+    )  # fmt: skip
     _add_engine(parser)
     _add_loading(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
