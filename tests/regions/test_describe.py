@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from region_shapes import contrasted, disc, ellipse, ellipsoid, lobes, ring, star
 from skimage.measure import regionprops
 
+from region_shapes import contrasted, disc, ellipse, ellipsoid, lobes, ring, star
 from wetread.errors import RefusedInput
 from wetread.findings import Mask
 from wetread.geometry import PlaneGeometry
@@ -40,7 +40,8 @@ class TestPlace:
         assert (away.shape, away.size) == (home.shape, home.size)
 
     @pytest.mark.parametrize(("row", "column", "place"), [(10, 10, "upper left"), (64, 64, "centre"),
-                                                          (64, 110, "middle right"), (120, 64, "lower middle")])  # fmt: skip
+                                                          (64, 110, "middle right"),
+                                                          (120, 64, "lower middle")])  # fmt: skip
     def test_words_of_the_grid(self, row: int, column: int, place: str) -> None:
         assert only(disc(row, column, 5)).location.place == place
 
@@ -173,7 +174,8 @@ class TestShape:
         assert (shape.components, shape.word, shape.border) == (2, ShapeWord.ROUND, BorderWord.SMOOTH)
 
     @pytest.mark.parametrize(("axes", "word"), [((12, 12, 12), ShapeWord.ROUND), ((12, 9, 7), ShapeWord.OVAL),
-                                                ((20, 5, 5), ShapeWord.ELONGATED), ((20, 18, 4), ShapeWord.FLAT)])  # fmt: skip
+                                                ((20, 5, 5), ShapeWord.ELONGATED),
+                                                ((20, 18, 4), ShapeWord.FLAT)])  # fmt: skip
     def test_words_of_solids(self, axes, word) -> None:
         mask = ellipsoid((24, 24, 24), axes, (48, 48, 48))
         assert only(mask, np.zeros(mask.shape, np.uint8)).shape.word is word
@@ -263,7 +265,8 @@ class TestRefusals:
             ([disc(9, 9, 3)], FLAT, None, {"targets": ["a", "b"]}),
             ("mask", FLAT, None, {}),
         ],
-        ids=["NaN", "size", "fractions", "negative", "spacing", "axes", "language", "modality", "ECG", "targets", "kind"],
+        ids=["NaN", "size", "fractions", "negative", "spacing", "axes", "language", "modality", "ECG", "targets",
+             "kind"],
     )  # fmt: skip
     def test_one_clear_line(self, masks, image, geometry, options) -> None:
         with pytest.raises(RefusedInput) as refused:

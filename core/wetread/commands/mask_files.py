@@ -21,7 +21,9 @@ if TYPE_CHECKING:
 
 _PICTURES = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif"})
 _VOLUMES = (".nii", ".nii.gz", ".nrrd", ".mha", ".mhd")
-_SMOOTHED_SHARE = 0.2
+_SMOOTHED_SHARE = 0.95
+_FEW_LABELS = 4
+_WHITE = 250
 _OFF_GRID = 0.51
 _MOST_COLOURS = 4096
 
@@ -61,8 +63,7 @@ def read_picture_labels(path: Path) -> NDArray[Any]:
     """(rows, columns) labels of a picture, or (pages, rows, columns) of a TIFF with several.
 
     Grey values and palette indices are labels. In a colour picture every colour but black is one label, numbered by
-    its value. JPEG and masks with smoothed edges (their values between 1 and 254 are under a fifth of what is marked)
-    are cut at half.
+    its value. JPEG and masks with smoothed edges are cut at half.
     """
     from PIL import Image, ImageSequence, UnidentifiedImageError
 
@@ -92,13 +93,20 @@ def _labels_of(values: NDArray[Any], lossy: bool, path: Path) -> NDArray[Any]:
                 raise RefusedInput(f"{len(found)} colours", path, "give a mask, not a picture.")
             numbers = numbers.reshape(code.shape)
             return numbers if found[0] == 0 else numbers + 1
-    if values.dtype == np.uint8:
-        between = int(np.count_nonzero((values > 0) & (values < 255)))
-        white = int(np.count_nonzero(values == 255))
-        several = len(np.unique(values)) > 3
-        if lossy or (several and white and between < _SMOOTHED_SHARE * (white + between)):
-            return np.asarray(values > 127)
+    if values.dtype == np.uint8 and (lossy or _is_smoothed(values)):
+        return np.asarray(values > 127)
     return values
+
+
+def _is_smoothed(values: NDArray[np.uint8]) -> bool:
+    """True for one white mask with soft edges: of its many greys nearly all lie within two pixels of white."""
+    if len(np.unique(values)) <= _FEW_LABELS:
+        return False
+    from scipy import ndimage
+
+    between = (values > 0) & (values < _WHITE)
+    near_white = ndimage.binary_dilation(values >= _WHITE, np.ones((3, 3), dtype=bool), iterations=2)
+    return bool(np.count_nonzero(between & near_white) >= _SMOOTHED_SHARE * np.count_nonzero(between))
 
 
 def _of_numpy(path: Path) -> NDArray[Any]:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SIX: tuple[tuple[str, tuple[float, float, float]], ...] = (
-    ("white", (85, -15, -8)), ("red", (52, 34, 6)), ("light brown", (57, 8, 10)), ("dark brown", (38, 8, 4)),
-    ("blue-gray", (44, -6, -10)), ("black", (20, 0, -8)),
+    ("white", (85, -15, -8)), ("red", (52, 34, 6)), ("light brown", (57, 8, 10)), ("dark brown", (36, 8, 4)),
+    ("blue-gray", (44, -6, -10)), ("black", (18, -2, -10)),
 )  # fmt: skip
 """(L* where skin has 72, a* above skin, b* above skin)."""
 
