@@ -42,12 +42,14 @@ class Outcome:
         sample: what was read.
         seg: DICOM Segmentation; all zero where nothing is marked, None for an ECG, which has no pixels.
         sr: DICOM Comprehensive 3D SR after TID 1500, referring to `seg` and to the source.
+        beside: further images of the question, in order; the SR names them as evidence.
     """
 
     read: Read
     sample: Sample | Waveform
     seg: Dataset | None
     sr: Dataset
+    beside: tuple[Sample, ...] = ()
 
     @property
     def objects(self) -> tuple[tuple[str, Dataset], ...]:
@@ -65,6 +67,7 @@ def read_series(
     datasets: Sequence[Dataset],
     question: str | None = None,
     *,
+    beside: Sequence[Sequence[Dataset]] = (),
     reader: Reader,
     on_event: Callable[[ReadEvent], None] | None = None,
     cancel: threading.Event | None = None,
@@ -72,8 +75,10 @@ def read_series(
     """Read one series and build its SEG and SR; of an ECG, its SR.
 
     Args:
-        datasets: the instances of one series, with pixel or waveform data.
+        datasets: the instances of one series, with pixel or waveform data. Up to four single radiographs of one
+            study are several images of one question: the frontal one is read (`imaging/radiographs.py`).
         question: in words; None asks for everything the model covers.
+        beside: the instances of further series of the same patient, shown beside in order: a prior, another view.
         reader: loads its weights at the first call.
         on_event: told about every stage and, while the model writes, its text.
         cancel: set from another thread to stop the read.
@@ -83,20 +88,25 @@ def read_series(
         ReadCancelled: `cancel` was set.
     """
     from wetread.imaging import to_sample
+    from wetread.imaging.radiographs import split_radiographs
     from wetread.imaging.soundness import quiet_pydicom
     from wetread.imaging.waveform import Waveform
     from wetread.reporting import build_seg, build_sr, build_waveform_sr
 
-    sample = to_sample(datasets)
+    first, *others = split_radiographs(datasets)
+    sample = to_sample(first)
+    others += [part for series in beside for part in split_radiographs(series)]
+    shown = [to_sample(other) for other in others]
     _stop_if(cancel)
-    read = reader.read(sample, question, on_event=on_event, cancel=cancel)
+    read = reader.read(sample, question, on_event=on_event, cancel=cancel, **({"beside": shown} if shown else {}))
     _stop_if(cancel)
     with quiet_pydicom():  # it complains about values of the source, which may be the patient's
         if isinstance(sample, Waveform):
             return Outcome(read, sample, None, build_waveform_sr(read, sample))
         seg = build_seg(read, sample)
         _stop_if(cancel)
-        return Outcome(read, sample, seg, build_sr(read, sample, seg))
+        images = tuple(other for other in shown if not isinstance(other, Waveform))
+        return Outcome(read, sample, seg, build_sr(read, sample, seg, images), images)
 
 
 def _stop_if(cancel: threading.Event | None) -> None:
@@ -183,7 +193,7 @@ def _write_files(outcome: Outcome, folder: Path) -> None:
 
     from wetread.reporting import overlay_picture, read_document
 
-    document = read_document(outcome.read, outcome.sample)
+    document = read_document(outcome.read, outcome.sample, outcome.beside)
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "read.json").write_text(text + "\n", encoding="utf-8")
     for name, dataset in (("seg.dcm", outcome.seg), ("sr.dcm", outcome.sr)):
@@ -213,7 +223,10 @@ def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset]
     from wetread.archive import StoreReport
 
     refuse_defects(outcome)
-    steps = [list(sources)] if sources else []
+    by_study: dict[str, list[Dataset]] = {}
+    for source in sources:
+        by_study.setdefault(str(source.StudyInstanceUID), []).append(source)
+    steps = list(by_study.values())
     steps += [[dataset] for _, dataset in outcome.objects]
     held = [instance for step in steps for instance in archive.store(step).require_complete().instances]
     return StoreReport(tuple(held))
@@ -227,7 +240,8 @@ def refuse_defects(outcome: Outcome) -> None:
     """
     from wetread.reporting import verify_datasets
 
-    sources = {str(header.SOPInstanceUID): header for header in outcome.sample.headers}
+    shown = (outcome.sample, *outcome.beside)
+    sources = {str(header.SOPInstanceUID): header for sample in shown for header in sample.headers}
     objects = [(Path("SEG"), outcome.seg), (Path("SR"), outcome.sr)]
     defects = verify_datasets([(name, dataset) for name, dataset in objects if dataset is not None], sources)
     if defects:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from pydicom import Dataset
 
     from wetread.archive import Archive
@@ -31,8 +33,26 @@ class Series:
     wrapped: bool
 
 
-def open_input(named: str, modality: str | None, archive: Archive | None) -> Series:
+def open_inputs(named: Sequence[str], modality: str | None, archive: Archive | None) -> list[Series]:
+    """The series of one question, in order; a folder may also hold up to four radiographs of one study.
+
+    Raises:
+        RefusedInput: see `open_input`; or one input named twice.
+    """
+    twice = next((name for index, name in enumerate(named) if name in named[:index]), None)
+    if twice is not None:
+        raise RefusedInput("one input named twice", twice, "name each image once")
+    return [open_input(name, modality, archive, views=True) for name in named]
+
+
+def open_input(named: str, modality: str | None, archive: Archive | None, *, views: bool = False) -> Series:
     """The series a person named: a file, a folder, or ``STUDY_UID/SERIES_UID`` in the archive.
+
+    Args:
+        named: as it was typed.
+        modality: what a file that is not DICOM shows.
+        archive: where UIDs are looked up.
+        views: a folder may hold several radiographs of one study (`imaging/radiographs.py`).
 
     Raises:
         RefusedInput: nothing there, or not one readable series.
@@ -41,8 +61,9 @@ def open_input(named: str, modality: str | None, archive: Archive | None) -> Ser
     if path is not None:
         from wetread.imaging import open_series
         from wetread.imaging.files import file_of
+        from wetread.imaging.radiographs import open_views
 
-        datasets = open_series(path, modality)
+        datasets = open_views(path, modality) if views else open_series(path, modality)
         return Series(datasets, wrapped=all(file_of(dataset, None) is None for dataset in datasets))
     if not _UIDS.fullmatch(named):
         shown = named[:200] or "nothing given"

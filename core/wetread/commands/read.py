@@ -1,4 +1,7 @@
-"""``wetread read``: one series in, four files out, and SEG and SR in the archive where one is given."""
+"""``wetread read``: one question about one or more series; four files out, SEG and SR in the archive if one is given.
+
+Findings are about the first input, the others are shown beside it.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from typing import TYPE_CHECKING
 from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
 from wetread.commands.loading import make_reader
-from wetread.commands.places import Series, open_input
+from wetread.commands.places import Series, open_inputs
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
 from wetread.errors import RefusedInput
@@ -24,15 +27,21 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> int:
     """Read, write, store, and print the read; files are written before anything is sent."""
     folder = check_output(options.out)
-    _refuse_inside(folder, options.input)
+    for named in options.inputs:
+        _refuse_inside(folder, named)
     archive = open_archive(options.archive) if options.archive else None
     with Progress(quiet=options.quiet) as progress, cancel_on_interrupt() as cancel:
         progress.stage("opening the images")
-        series = open_input(options.input, options.modality, archive)
+        series, *beside = open_inputs(options.inputs, options.modality, archive)
         progress.stage("starting the model")
-        reader = make_reader(options, options.seed)
+        reader = make_reader(options, options.seed, blanked=options.blank, second_look=options.second_look)
         outcome = read_series(
-            series.datasets, options.question, reader=reader, on_event=progress.on_event, cancel=cancel
+            series.datasets,
+            options.question,
+            beside=[other.datasets for other in beside],
+            reader=reader,
+            on_event=progress.on_event,
+            cancel=cancel,
         )
         progress.stage("writing the files")
         paths = write_outcome(outcome, folder)
@@ -41,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
     if archive is not None:
         with Progress(quiet=options.quiet) as progress:
             progress.stage("storing in the archive")
-            report = store(outcome, archive, series)
+            report = store(outcome, archive, series, *beside)
         print("\n".join(stored_lines(outcome, archive, report)))
     return 0
 
@@ -53,9 +62,9 @@ def _refuse_inside(folder: Path, named: str) -> None:
         raise RefusedInput("the output folder lies in the input folder", folder, "give a folder beside the images.")
 
 
-def store(outcome: Outcome, archive: Archive, series: Series) -> StoreReport:
-    """Store a read's objects, and before them the series itself where no archive can know it."""
-    return store_outcome(outcome, archive, series.datasets if series.wrapped else ())
+def store(outcome: Outcome, archive: Archive, *inputs: Series) -> StoreReport:
+    """Store a read's objects, and before them those of its series that no archive can know."""
+    return store_outcome(outcome, archive, [d for series in inputs if series.wrapped for d in series.datasets])
 
 
 def stored_lines(outcome: Outcome, archive: Archive, report: StoreReport) -> list[str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
-from wetread.imaging.inflation import check_inflation, check_pixel_size
+from wetread.imaging.inflation import check_count, check_inflation, check_pixel_size
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
 from wetread.imaging.soundness import check_header, quiet_pydicom
 from wetread.imaging.waveform_dicom import check_waveform
@@ -52,7 +52,7 @@ def open_series(path: str | Path | Iterable[str | Path], modality: Modality | st
     if isinstance(path, str | Path):
         place = Path(path)
         if place.is_dir():
-            return _open_folder(place, modality)
+            return _one_series(read_folder(place, modality), place)
         return _one_series(_open_file(place, modality), place)
     paths = [Path(p) for p in path]
     if not paths:
@@ -78,10 +78,14 @@ def check_series(datasets: Sequence[Dataset], where: object) -> None:
         raise RefusedInput("no instances", where, "give a series with at least one image.")
     for dataset in datasets:
         _check_instance(dataset, file_of(dataset, where))
+    check_count(sum(int(dataset.get("NumberOfFrames") or 1) for dataset in datasets), where, datasets[0])
     counts = Counter(str(d.SeriesInstanceUID) for d in datasets)
     if len(counts) > 1:
         listed = ", ".join(f"{uid} ({n})" for uid, n in sorted(counts.items()))
-        raise RefusedInput(f"{len(counts)} series mixed: {listed}", where, "choose one and give its files only.")
+        raise RefusedInput(
+            f"{len(counts)} series mixed: {listed}", where,
+            "choose one, or give each as an input of one read: the first is read, the others shown beside it.",
+        )  # fmt: skip
     if len({str(d.StudyInstanceUID) for d in datasets}) > 1:
         raise RefusedInput("one series UID in two studies", where, "repair the UIDs, or give the files of one study.")
 
@@ -92,7 +96,12 @@ def file_of(dataset: Dataset, otherwise: object) -> object:
     return name if isinstance(name, str | Path) and str(name) else otherwise
 
 
-def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]:
+def read_folder(folder: Path, modality: Modality | str | None = None) -> list[Dataset]:
+    """Every DICOM instance below a folder, or the one picture in it; whether they belong together is not checked.
+
+    Raises:
+        RefusedInput: nothing there, a damaged file, several pictures, or more instances than one read takes.
+    """
     files = _files_below(folder)
     if not files:
         raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
@@ -106,12 +115,14 @@ def _open_folder(folder: Path, modality: Modality | str | None) -> list[Dataset]
             log.info("Passed over a file that is not DICOM: %s", path)
         elif class_uid_of(dataset) != _DIRECTORY_STORAGE:
             datasets.append(dataset)
+            check_count(len(datasets), folder)
     if datasets:
-        return _one_series(datasets, folder)
+        return datasets
     if len(foreign) == 1:
-        return _one_series(_open_file(foreign[0], modality), foreign[0])
+        return _open_file(foreign[0], modality)
     if foreign:
-        raise RefusedInput(f"{len(foreign)} pictures and no DICOM series", folder, "give one of the pictures.")
+        raise RefusedInput(f"{len(foreign)} pictures and no DICOM series", folder,
+                           "give one of the pictures, or several as inputs of one read")  # fmt: skip
     raise RefusedInput("no DICOM file in the folder", folder, "give a folder that holds the files of one series.")
 
 

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 MAXIMUM_FRAME = 1 << 30
 """Bytes of one decoded frame."""
+MAXIMUM_PLANES, MAXIMUM_VALUES = 4096, 4 << 30
+"""Planes of one read, and bytes that their values may take in memory (four for each grey pixel)."""
 ALWAYS_ALLOWED = 512 << 20
 """Bytes that anything may decode to, however small it is stored."""
 MAXIMUM_RATIO, MAXIMUM_DEFLATION = 1000, 50
@@ -56,6 +58,35 @@ def _inflate(file: BinaryIO, where: object, allowed: int) -> None:
                 raise RefusedInput("a deflated file that inflates out of bounds", where, "give it uncompressed.")
     except zlib.error:
         raise RefusedInput("damaged deflated file", where, "get the file again from its source.") from None
+
+
+def check_count(planes: int, where: object, first: Dataset | None = None) -> None:
+    """Refuse more planes than one read takes, before any is decoded.
+
+    Args:
+        planes: slices or frames.
+        where: for the message.
+        first: one of the instances, which tells how large a plane is; None judges the number alone. Slides are
+            not judged: of them only tiles are decoded.
+
+    Raises:
+        RefusedInput: too many, or too large together.
+    """
+    if first is not None and "TotalPixelMatrixRows" in first:
+        return
+    if planes > MAXIMUM_PLANES:
+        raise RefusedInput(
+            f"{planes:,} slices or frames in one read", where,
+            f"give at most {MAXIMUM_PLANES:,}, e.g. every third one, or one part of the body.",
+        )  # fmt: skip
+    if first is None:
+        return
+    size = 4 * planes * int(first.get("Rows") or 0) * int(first.get("Columns") or 0)
+    if size > MAXIMUM_VALUES:
+        raise RefusedInput(
+            f"{planes:,} planes of {first.Rows} x {first.Columns} ({size / 1e9:.1f} GB in memory)", where,
+            f"give a part of them: at most {MAXIMUM_VALUES / 1e9:.1f} GB.",
+        )  # fmt: skip
 
 
 def check_pixel_size(dataset: Dataset, where: object) -> None:

@@ -130,7 +130,7 @@ def _reading_order(
         if len(datasets) > 1:
             raise RefusedInput(
                 f"{len(datasets)} separate pictures in one series of {modality.value}", where,
-                "give the file of one of them.",
+                "give the file of one, or all as inputs of one read: the first is read, the others shown beside it.",
             )  # fmt: skip
         return (SampleKind.IMAGE if len(frames) == 1 else SampleKind.CINE), frames, [None] * len(frames)
     if family is Family.SLICES and len(frames) > len(datasets):

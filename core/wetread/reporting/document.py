@@ -6,6 +6,7 @@ plain, so the same read gives the same text. A box is given in every frame in wh
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from wetread.findings import BoxFrame
@@ -15,6 +16,8 @@ from wetread.reporting.measurement import mask_area, mask_size
 from wetread.reporting.waveform_document import waveform_parts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from wetread.findings import Box, Finding, Mask, Read
     from wetread.imaging.sample import Sample
     from wetread.terminology import Concept
@@ -22,11 +25,10 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = "1.0"
 
 
-def read_document(read: Read, sample: Sample | Waveform) -> dict[str, Any]:
-    """The read as a dict that `json.dumps` takes as it is."""
-    return _words(read, sample) | (
-        waveform_parts(read, sample) if isinstance(sample, Waveform) else _parts(read, sample)
-    )
+def read_document(read: Read, sample: Sample | Waveform, beside: Sequence[Sample] = ()) -> dict[str, Any]:
+    """The read as a dict that `json.dumps` takes as it is; images beside are listed only where there are any."""
+    parts = waveform_parts(read, sample) if isinstance(sample, Waveform) else _parts(read, sample)
+    return _words(read, sample) | parts | ({"beside": [_source(other) for other in beside]} if beside else {})
 
 
 def _words(read: Read, sample: Sample | Waveform) -> dict[str, Any]:
@@ -62,6 +64,7 @@ def _parts(read: Read, sample: Sample) -> dict[str, Any]:
         "kind": sample.kind.value,
         "remarks": [*sample.remarks, *read.remarks],
         "findings": [_finding(finding, sample) for finding in read.findings],
+        "grounding_checks": [asdict(check) for check in read.provenance.grounding],
         "source": _source(sample),
     }
 

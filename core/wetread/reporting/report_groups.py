@@ -89,7 +89,7 @@ def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenanc
         items.MEASUREMENT_GROUP,
         [
             *_head(finding, EDITABLE_RECTANGLE, provenance),
-            items.text_item(items.COMMENT, f"{finding.label} (presence {finding.presence:.2f})"),  # OHIF's label
+            items.text_item(items.COMMENT, _label(finding)),
             items.code_item(items.PURPOSE_OF_REGION, items.BOUNDED_BY),
             items.polyline_item(IMAGE_REGION, ring, source),
             area,  # before every other number: OHIF looks for the rectangle inside the first one
@@ -97,6 +97,12 @@ def _box_group(finding: Finding, box: Box, sample: Sample, provenance: Provenanc
         ],
         template="1410",
     )
+
+
+def _label(finding: Finding) -> str:
+    """What OHIF writes beside the rectangle."""
+    doubt = "" if finding.grounded else ", not tied to the image"
+    return f"{finding.label} (presence {finding.presence:.2f}{doubt})"
 
 
 def _ring(box: Box) -> NDArray[np.float64]:

@@ -28,6 +28,8 @@ from wetread.reporting.segmentation import segmented
 from wetread.terminology import Concept
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence as PySequence
+
     from pydicom import Dataset
 
     from wetread.findings import Finding, Read
@@ -51,13 +53,14 @@ _PROCEDURE = Concept("121058", "DCM", "Procedure reported")
 _IMAGING_PROCEDURE = Concept("363679005", "SCT", "Imaging procedure")
 
 
-def build_sr(read: Read, sample: Sample, seg: Dataset) -> Dataset:
+def build_sr(read: Read, sample: Sample, seg: Dataset, beside: PySequence[Sample] = ()) -> Dataset:
     """The Structured Report of a read, complete with file meta information.
 
     Args:
         read: the read.
         sample: what was read.
         seg: the Segmentation that `build_seg` gave for the same read.
+        beside: further images that were shown; they are named as evidence.
 
     Returns:
         A Comprehensive 3D SR Storage dataset with UIDs derived from ``read.uid``.
@@ -66,6 +69,8 @@ def build_sr(read: Read, sample: Sample, seg: Dataset) -> Dataset:
 
     findings = segmented(read)
     evidence = source_headers(sample) + ([seg] if findings else [])  # images first: 3D Slicer loads evidence[0]
+    known = {str(instance.SOPInstanceUID) for instance in evidence}
+    evidence += [h for other in beside for h in source_headers(other) if str(h.SOPInstanceUID) not in known]
     dataset = Comprehensive3DSR(
         evidence=evidence,
         content=_root(read, sample, seg),
