@@ -17,7 +17,7 @@ from wetread.errors import ModelUnavailable
 from wetread.model.adapters import merge_adapter
 from wetread.model.chat import template_for
 from wetread.model.checkpoint import GROUNDING_FILE, head_size
-from wetread.model.families import Family, family_named
+from wetread.model.families import IMAGE_TOKEN, TURN_END, VISION_END, VISION_START, Family, family_named
 from wetread.model.location import CONFIG_FILE, REPAIR, read_object, weight_files
 from wetread.model.processing import Preprocessing
 
@@ -93,6 +93,9 @@ def load_tokenizer(info: ModelInfo) -> PreTrainedTokenizerFast:
         raise ModelUnavailable(f"the tokenizer does not load ({_short(error)})", folder, REPAIR) from error
     finally:
         logging.set_verbosity(before)
+    lacking = {IMAGE_TOKEN, VISION_START, VISION_END, TURN_END} - set(tokenizer.get_vocab())
+    if lacking:  # also of the empty tokenizer that is made where a folder has none
+        raise ModelUnavailable(f"the tokenizer has no {min(lacking)}", folder, REPAIR)
     tokenizer.chat_template = template_for(tokenizer, folder)
     return tokenizer
 
@@ -128,6 +131,8 @@ def load_backbone(
     finally:
         logging.enable_progress_bar()
     _refuse_random(report, folder)
+    if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) != backbone.config.image_token_id:
+        raise ModelUnavailable("the tokenizer belongs to another model", folder, REPAIR)
     if len(tokenizer) > backbone.get_input_embeddings().weight.shape[0]:
         backbone.resize_token_embeddings(len(tokenizer))
     backbone.generation_config = _greedy(backbone.generation_config)
@@ -140,6 +145,7 @@ def load_backbone(
 
 def config_of(folder: Path, family: Family) -> PreTrainedConfig:
     """`config.json` under the model type of its family's classes."""
+    from huggingface_hub.errors import StrictDataclassError
     from transformers import AutoConfig
 
     content = read_object(folder / CONFIG_FILE)
@@ -147,7 +153,10 @@ def config_of(folder: Path, family: Family) -> PreTrainedConfig:
     if model_type not in family.model_types and family.model_types:
         raise ModelUnavailable(f"model_type {model_type!r} is not {family.name}", folder, "repair wetread.json")
     content.pop("auto_map", None)  # classes of remote code
-    return AutoConfig.for_model("qwen3_vl" if not family.model_types else family.model_types[0], **content)
+    try:
+        return AutoConfig.for_model("qwen3_vl" if not family.model_types else family.model_types[0], **content)
+    except (StrictDataclassError, ValueError, TypeError, KeyError, AttributeError) as error:
+        raise ModelUnavailable(f"unreadable {CONFIG_FILE} ({_short(error)})", folder, REPAIR) from error
 
 
 def _greedy(said: GenerationConfig | None) -> GenerationConfig:
