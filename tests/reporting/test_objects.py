@@ -228,3 +228,18 @@ def _value(image: SimpleITK.Image, point: np.ndarray) -> bool:
     index = image.TransformPhysicalPointToIndex([float(v) for v in point])
     inside = all(0 <= i < size for i, size in zip(index, image.GetSize(), strict=True))
     return inside and image.GetPixel(*index) > 0
+
+
+@pytest.mark.parametrize("name", ["enhanced mr", "slide full"])
+def test_two_segments_over_the_same_frames_name_the_sources_own_frame_numbers(name):
+    """highdicom lets both share the reference; renumbering it twice pointed to other frames."""
+    _, sample, read = CASES[name]()
+    second = replace(read.findings[0], tracking_uid="2.25.4713")
+    seg = build_seg(replace(read, findings=(read.findings[0], second)), sample)
+    assert len(seg.SegmentSequence) == 2
+    numbers: dict[int, list[int]] = {1: [], 2: []}
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        (image,) = groups.DerivationImageSequence[0].SourceImageSequence
+        numbers[groups.SegmentIdentificationSequence[0].ReferencedSegmentNumber].append(image.ReferencedFrameNumber)
+    wanted = [sample.planes[i].source.frame_number for i in read.findings[0].mask.planes]
+    assert sorted(numbers[1]) == sorted(numbers[2]) == sorted(wanted)

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from reporting_reads import box_finding, read_of, target
 from wetread.errors import RefusedInput
 from wetread.findings import Box, BoxFrame, Decision, Interval, Mask, Verdict
-from wetread.review.verdicts import Origin, review
+from wetread.review.verdicts import review
+from wetread.signed import Origin
 
 LIVER, SPLEEN, NEW = "2.25.881", "2.25.882", "2.25.900"
 BOX = Box(10, 10, 20, 24, BoxFrame.IMAGE)
@@ -43,7 +44,7 @@ def test_without_verdicts_everything_is_undecided(read):
 def test_what_is_accepted_stays_the_algorithms_own(read):
     state = review(read, [verdict(Decision.ACCEPT), verdict(Decision.ACCEPT, SPLEEN)], "ada")
     assert [(s.finding, s.origin) for s in state.signable] == [(f, Origin.AUTOMATIC) for f in read.findings]
-    assert state.is_untouched
+    assert state.is_complete
 
 
 def test_a_corrected_box_keeps_its_tracking_uid_and_loses_what_no_longer_belongs_to_it(read):
@@ -73,7 +74,6 @@ def test_what_is_rejected_is_signed_by_nobody(read):
     assert state.rejected == (read.findings[0],)
     assert [s.finding.label for s in state.signable] == ["spleen"]
     assert state.is_complete
-    assert not state.is_untouched
 
 
 def test_what_is_added_is_a_persons_own(read):

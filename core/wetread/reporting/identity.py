@@ -85,6 +85,11 @@ def name_text(text: str) -> str:
     return one_line[:64].strip() or "unknown"
 
 
+def person_name(text: str) -> str:
+    """A name as a DICOM PN value may hold it: one component group, at most 64 characters (PS3.5 6.2)."""
+    return name_text(text.replace("=", " "))
+
+
 def source_headers(sample: Sample | Waveform) -> list[Dataset]:
     """Copies of the Sample's headers from which objects can be derived, in the Sample's order.
 

@@ -95,8 +95,14 @@ def _groups_of_tiles(header: Dataset, numbers: list[int]) -> list[Dataset]:
 
 
 def restore_frame_numbers(seg: Dataset, numbers: list[int]) -> None:
-    """Put the source's own frame numbers where highdicom wrote places in the chosen list."""
+    """Put the source's own frame numbers where highdicom wrote places in the chosen list.
+
+    Frames of two segments over one source frame share the very item, which must be changed once only.
+    """
+    changed: set[int] = set()
     for groups in (*seg.SharedFunctionalGroupsSequence, *seg.PerFrameFunctionalGroupsSequence):
         for derivation in groups.get("DerivationImageSequence", []):
             for image in derivation.SourceImageSequence:
-                image.ReferencedFrameNumber = numbers[int(image.ReferencedFrameNumber) - 1]
+                if id(image) not in changed:
+                    changed.add(id(image))
+                    image.ReferencedFrameNumber = numbers[int(image.ReferencedFrameNumber) - 1]

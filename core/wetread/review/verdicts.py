@@ -10,32 +10,16 @@ signed by nobody.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 from wetread.findings import Decision, Finding
+from wetread.signed import Origin, SignedFinding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from wetread.findings import Read, Verdict
-
-
-class Origin(StrEnum):
-    """Who drew a finding, in the words of Segment Algorithm Type (0062,0008)."""
-
-    AUTOMATIC = "AUTOMATIC"
-    SEMIAUTOMATIC = "SEMIAUTOMATIC"
-    MANUAL = "MANUAL"
-
-
-@dataclass(frozen=True, slots=True)
-class SignedFinding:
-    """A finding that a person stands for, and who drew it."""
-
-    finding: Finding
-    origin: Origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +44,6 @@ class Review:
     def is_complete(self) -> bool:
         """True where nothing is undecided."""
         return not self.undecided
-
-    @property
-    def is_untouched(self) -> bool:
-        """True where every finding of the read was accepted as it is, and none added."""
-        return self.is_complete and not self.rejected and all(s.origin is Origin.AUTOMATIC for s in self.signable)
 
 
 def review(read: Read, verdicts: Iterable[Verdict], person: str) -> Review:
