@@ -76,3 +76,56 @@ def test_a_box_in_the_familys_frame_is_reported_where_it_lies_in_the_image(
     assert finding.box is not None
     assert finding.box.iou(known) > 0.95
     reader.close()
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+def test_a_head_in_a_folder_of_its_own_gives_masks_to_a_base_that_knows_no_seg_token(
+    kind: str, checkpoints: dict[str, Path], tmp_path: Path, monkeypatch
+) -> None:
+    reader = Reader(companion(checkpoints[kind], tmp_path), options=ModelOptions(device="cpu", most_pixels=70_000))
+    model = reader.engine.model()
+    spoken = '```json\n[{"bbox_2d": [1, 2, 30, 40], "label": "nuclei"}]\n```\\boxed{nuclei}'
+    ids = tuple(model.tokenizer(spoken, add_special_tokens=False)["input_ids"])
+    monkeypatch.setattr(
+        InProcessEngine,
+        "write",
+        lambda _, encoded, text, *__, **___: Written(spoken, tuple(model.prompt(text, encoded)), ids, finished=True),
+    )
+    picture = np.random.default_rng(0).integers(0, 256, (ROWS, COLUMNS, 3), dtype=np.uint8)
+    plane = Plane(picture, Source("1.2", "1.2.3", "1.2.4", "1.2.5"))
+    (finding,) = reader.read(Sample(SampleKind.IMAGE, Modality.PATHOLOGY, (plane,), ())).findings
+    assert finding.mask is not None
+    assert finding.mask.shape == (1, ROWS, COLUMNS)
+    reader.close()
+
+
+def companion(base: Path, folder: Path) -> Path:
+    """A head that marks something on any picture, for a base that is named and not copied."""
+    import torch
+
+    from wetread.model.checkpoint import save_head
+    from wetread.model.grounding import GroundingHead, GroundingSize
+
+    settings = {"width": 16, "heads": 2, "detail": [4, 4, 8, 8], "mask": 4}
+    torch.manual_seed(3)
+    head = GroundingHead(GroundingSize(language=48, width=16, heads=2, detail=(4, 4, 8, 8), mask=4))
+    for bias in (head.fine_bias.bias, head.presence.bias):
+        torch.nn.init.constant_(bias, 5.0)
+    save_head(head, folder)
+    said = {"name": "head", "base": str(base), "labels": ["nuclei"], "head": settings}
+    (folder / "wetread.json").write_text(json.dumps(said), encoding="utf-8")
+    return folder
+
+
+def test_an_adapter_for_another_base_is_one_line_at_the_command_line(image: Path, tmp_path: Path, capsys) -> None:
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text(
+        json.dumps({"peft_type": "LORA", "base_model_name_or_path": "Qwen/Qwen3-VL-8B-Instruct"}), encoding="utf-8"
+    )
+    arguments = ["read", str(image), "--modality", "pathology", "--out", str(tmp_path / "out"), "--quiet"]
+    assert cli.main([*arguments, "--adapter", str(adapter)]) == 1
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1
+    assert "an adapter for another base (qwen3-vl-8b-instruct, not wetread-mini)" in said
+    assert not (tmp_path / "out").exists()
