@@ -111,9 +111,11 @@ def _estimate(
         return Estimate(None, None, None, n, groups)
     if groups < 2:
         return Estimate(value, None, None, n, groups)
-    # A block at a time keeps the weights of ten thousand objects within some tens of megabytes.
-    counts = group_counts(groups, resamples, seed).astype(np.float64)
-    drawn = np.concatenate([statistic(block) for block in np.array_split(counts, max(1, resamples // 100))])
+    # A block at a time keeps the weights of a hundred thousand patients within some tens of megabytes; the generator
+    # goes on from block to block, so the draws are those of `group_counts`.
+    draw, share = np.random.default_rng(seed), np.full(groups, 1.0 / groups)
+    sizes = [min(100, resamples - done) for done in range(0, resamples, 100)]
+    drawn = np.concatenate([statistic(draw.multinomial(groups, share, size=n).astype(np.float64)) for n in sizes])
     drawn = drawn[~np.isnan(drawn)]
     low, high = np.quantile(drawn, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Estimate(value, float(low), float(high), n, groups)

@@ -25,9 +25,12 @@ import numpy as np
 from wetread import DEFAULT_MODEL, __version__
 from wetread.errors import RefusedInput
 from wetread.evaluation.bootstrap import RESAMPLES, SEED
+from wetread.evaluation.page import check_folder, write_report
+from wetread.evaluation.question_data import holds_questions
 from wetread.evaluation.report import DEFINITIONS, markdown
 from wetread.evaluation.scores import Answer, Score, score, summarise
 from wetread.evaluation.truths import load_case
+from wetread.evaluation.worst import WorstCases, worst_finding
 from wetread.model.prompts import segment_question
 from wetread.terminology import find_target
 from wetread.training import manifests
@@ -56,8 +59,13 @@ def evaluate(
     progress: bool = True,
     show: bool = True,
     reader: Reads | None = None,
+    predictions: str | Path | None = None,
+    report_dir: str | Path | None = None,
 ) -> dict[str, Any]:
-    """Read every item of a labelled folder and measure the findings.
+    """Read every item of a labelled folder and measure the findings; or measure answers to questions.
+
+    A folder with a `manifest.jsonl` is read; CLIMB's folders and files, MIMIC question sets, and any folder for which
+    `predictions` are given, are asked their questions (`wetread.evaluation.ask`, with another report).
 
     Args:
         data_dir: folder with `manifest.jsonl`.
@@ -68,6 +76,8 @@ def evaluate(
         progress: show a progress bar on standard error.
         show: print the Markdown table on standard output.
         reader: an already loaded reader.
+        predictions: answers of any model (`wetread.evaluation.predictions`), in place of asking one.
+        report_dir: folder for report.md, report.html and report.json.
 
     Returns:
         The report: `labels` -> label -> figures with intervals, and what was left out.
@@ -79,6 +89,18 @@ def evaluate(
     if limit is not None and limit < 1:
         raise RefusedInput(f"limit of {limit}", "--limit", "give a positive number")
     target_file = _writable(json_path)
+    folder = None if report_dir is None else Path(report_dir)
+    check_folder(folder)
+    if predictions is not None or holds_questions(Path(data_dir)):
+        from wetread.evaluation.ask import evaluate_questions
+
+        report = evaluate_questions(
+            data_dir=data_dir, predictions=predictions, model=model, report_dir=folder, split=split, limit=limit,
+            progress=progress, show=show, reader=reader,
+        )  # fmt: skip
+        if target_file is not None:
+            _write(target_file, report)
+        return report
     manifest = read_manifest(data_dir)
     entries = _chosen(manifest, split, limit)
     asked, skipped = _labels(manifest)
@@ -90,13 +112,15 @@ def evaluate(
         from wetread.reading import Reader
 
         reader = Reader(model)
-    measured = _run(reader, entries, asked, _labels_in_masks(manifest), progress)
+    measured = _run(reader, entries, asked, _labels_in_masks(manifest), progress, folder is not None)
     if measured.who is None:
         raise RefusedInput(f"none of {len(entries)} items could be read; the first: {measured.refused[0]['reason']}",
                            manifest.folder, "check the files")  # fmt: skip
     report = _report(manifest, split, limit, entries, skipped, measured, measured.who)
     if target_file is not None:
         _write(target_file, report)
+    if folder is not None:
+        write_report(report, markdown(report), folder, measured.worst)
     if show:
         sys.stdout.write(markdown(report) + "\n")
     return report
@@ -129,10 +153,11 @@ class _Measured:
     refused: list[dict[str, str]] = field(default_factory=list)
     abstentions: Counter[str] = field(default_factory=Counter)
     who: Provenance | None = None
+    worst: WorstCases = field(default_factory=WorstCases)
 
 
 def _run(
-    reader: Reads, entries: Sequence[Entry], asked: Sequence[str], in_masks: set[str], progress: bool
+    reader: Reads, entries: Sequence[Entry], asked: Sequence[str], in_masks: set[str], progress: bool, draw: bool
 ) -> _Measured:
     from tqdm import tqdm
 
@@ -150,7 +175,10 @@ def _run(
                 read = reader.read(case.sample, segment_question(label))
                 seconds = time.perf_counter() - begun
                 truth = case.truth(label, in_masks=label in in_masks)
-                done.scores.append(score(entry.id, entry.group, label, truth, answer_of(read, label, seconds)))
+                answer = answer_of(read, label, seconds)
+                done.scores.append(score(entry.id, entry.group, label, truth, answer))
+                if draw:
+                    done.worst.take(worst_finding(done.scores[-1], truth, answer, case.sample))
                 if read.abstention is not None:
                     done.abstentions[read.abstention] += 1
                 done.who = done.who or read.provenance

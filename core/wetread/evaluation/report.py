@@ -8,12 +8,15 @@ DEFINITIONS = {
     "dice": "mean over pictures (slices of volumes) whose truth is not empty of 2|A and B| / (|A| + |B|), original "
     "resolution; an abstention or no mark counts as 0",
     "volume_dice": "the same over whole volumes",
+    "nsd": "normalised surface Dice (MONAI), tolerance 2 pixels, over the same pictures as Dice",
     "box_iou": "mean IoU of the finding's box and the tight box of the truth on the finding's plane, where the target "
     "is present; no box counts as 0",
     "ap50": "average precision at IoU 0.5, all-point interpolation, score = presence, equal scores enter together; "
     "objects are the instances of countable targets, else the one box",
     "instance_f1": "2 TP / (shown + there) of boxes matched one to one at IoU 0.5, counts summed over pictures",
     "presence_f1": "F1 of saying that the target is there (presence of 0.5 or more)",
+    "presence_auroc": "area under the ROC curve of the presence that was said (scikit-learn); presence_ap is its "
+    "average precision, presence_ece its expected calibration error over ten equal bins",
     "marked_where_absent": "share of pictures or slices with empty truth on which something was marked",
     "seconds_per_read": "mean wall-clock seconds of Reader.read, the loading of the model in the first one included",
     "interval": "95 % percentile interval, bootstrap over groups",
@@ -22,10 +25,13 @@ DEFINITIONS = {
 COLUMNS = (
     ("Dice", "dice"),
     ("volume Dice", "volume_dice"),
+    ("NSD", "nsd"),
     ("box IoU", "box_iou"),
     ("AP50", "ap50"),
     ("F1 (boxes)", "instance_f1"),
     ("F1 (presence)", "presence_f1"),
+    ("AUROC (presence)", "presence_auroc"),
+    ("ECE (presence)", "presence_ece"),
     ("marked where absent", "marked_where_absent"),
     ("s / read", "seconds_per_read"),
 )

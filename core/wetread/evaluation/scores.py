@@ -23,6 +23,8 @@ from wetread.evaluation.metrics import (
     match_count,
     match_detections,
 )
+from wetread.evaluation.probabilities import probability_figures
+from wetread.evaluation.surfaces import surface_dice
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -91,6 +93,8 @@ class Score:
     box_iou: float | None
     detections: Detections | None
     matched: int = 0
+    presence: float = 0.0
+    plane_nsd: tuple[float, ...] | None = None
 
     def as_dict(self) -> dict[str, Any]:
         """For the JSON file."""
@@ -99,7 +103,10 @@ class Score:
             "abstained": self.abstained, "seconds": round(self.seconds, 3),
             "dice": None if not self.plane_dice else round(float(np.mean(self.plane_dice)), 4),
             "box_iou": None if self.box_iou is None else round(self.box_iou, 4),
+            "presence": round(self.presence, 6),
         }  # fmt: skip
+        if self.plane_nsd:
+            found["nsd"] = round(float(np.mean(self.plane_nsd)), 4)
         if self.volume_dice is not None:
             found["volume_dice"] = round(self.volume_dice, 4)
         if self.detections is not None:
@@ -110,12 +117,14 @@ class Score:
 def score(item: str, group: str, label: str, truth: Truth, answer: Answer) -> Score:
     """Measure one answer against one truth, both in the picture's own resolution."""
     plane_dice: tuple[float, ...] | None = None
+    plane_nsd: tuple[float, ...] | None = None
     volume_dice: float | None = None
     empty = marked_empty = 0
     if truth.mask is not None:
         marked = np.zeros_like(truth.mask) if answer.mask is None else answer.mask
         filled = truth.mask.any(axis=(1, 2))
         plane_dice = tuple(dice(marked[i], truth.mask[i]) for i in np.flatnonzero(filled))
+        plane_nsd = tuple(surface_dice(marked[i], truth.mask[i]) for i in np.flatnonzero(filled))
         volume_dice = dice(marked, truth.mask) if len(truth.mask) > 1 and filled.any() else None
         empty, marked_empty = int((~filled).sum()), int(marked[~filled].any(axis=(1, 2)).sum())
     elif not truth.present:
@@ -132,7 +141,7 @@ def score(item: str, group: str, label: str, truth: Truth, answer: Answer) -> Sc
         matched = match_count(as_boxes(answer.objects), as_boxes(truth.objects))
     return Score(
         item, group, label, truth.present, answer.presence >= PRESENT_FROM, answer.abstained, answer.seconds,
-        plane_dice, volume_dice, empty, marked_empty, overlap, detections, matched,
+        plane_dice, volume_dice, empty, marked_empty, overlap, detections, matched, answer.presence, plane_nsd,
     )  # fmt: skip
 
 
@@ -145,6 +154,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
     with_mask = [s for s in scores if s.plane_dice is not None]
     if any(s.plane_dice for s in with_mask):
         figures["dice"] = _ratio(with_mask, lambda s: sum(s.plane_dice or ()), lambda s: len(s.plane_dice or ()))
+        figures["nsd"] = _ratio(with_mask, lambda s: sum(s.plane_nsd or ()), lambda s: len(s.plane_nsd or ()))
     volumes = [s for s in scores if s.volume_dice is not None]
     if volumes:
         figures["volume_dice"] = _ratio(volumes, lambda s: s.volume_dice or 0.0, lambda s: 1)
@@ -161,6 +171,8 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
     if any(s.empty_planes for s in scores):
         figures["marked_where_absent"] = _ratio(scores, lambda s: s.marked_empty_planes, lambda s: s.empty_planes)
     figures["seconds_per_read"] = _ratio(scores, lambda s: s.seconds, lambda s: 1)
+    sure = probability_figures([s.present for s in scores], [s.presence for s in scores], [s.group for s in scores])
+    figures |= {"presence_auroc": sure.auroc, "presence_ap": sure.average_precision, "presence_ece": sure.ece}
     return {
         "items": len(scores),
         "groups": len({s.group for s in scores}),
@@ -168,6 +180,7 @@ def summarise(scores: Sequence[Score]) -> dict[str, Any]:
         "absent": sum(not s.present for s in scores),
         "abstained": sum(s.abstained for s in scores),
         **{name: estimate.as_dict() for name, estimate in figures.items()},
+        "presence": sure.as_dict(),
     }
 
 
