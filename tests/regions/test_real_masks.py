@@ -17,7 +17,7 @@ from wetread.regions.text import parse
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 needs_data = pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
-SAMPLED = 40
+SAMPLED = 15
 
 
 def check(entries: list) -> tuple[int, int]:
@@ -60,4 +60,4 @@ def test_masks_of_a_set_whose_modality_is_not_one() -> None:
         labels = [mask["label"] for mask in item["masks"]]
         description = describe(masks, image, None, "CT", labels)
         assert [region.label for region in description.regions] == labels
-        assert parse(description.text).regions == tuple(region_facts(description, r) for r in description.regions)
+        assert parse(description.text).regions == tuple(region_facts(description, r) for r in told(description))

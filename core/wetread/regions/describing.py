@@ -165,7 +165,8 @@ def describe(
     grid = grid_of(geometry, shape)
     named = targets_for(targets, [one.value for one in cuts])
     measured = MeasuredImage(image, colour, grid, spoken, units)
-    found = [measured.measure(one, is_paired(name)) for one, name in zip(cuts, named, strict=True) if not one.is_empty]
+    paired = {name: is_paired(name) for name in set(named)}
+    found = [measured.measure(one, paired[name]) for one, name in zip(cuts, named, strict=True) if not one.is_empty]
     labels = [label_of(name) for name in named]
     regions = _coloured(found, labels, measured)
     present = Counter(labels[region.index] for region in regions)

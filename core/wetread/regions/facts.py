@@ -7,6 +7,7 @@ significant digits; Hounsfield units are whole.
 
 from __future__ import annotations
 
+from collections import Counter
 from math import floor, log10
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +47,8 @@ def told(description: Description) -> tuple[Region, ...]:
     regions = description.regions
     if len(regions) <= MOST_TOLD:
         return regions
-    colours = [region.colour for region in regions]
-    return tuple(region for region in regions if colours.count(region.colour) == 1)[: MOST_TOLD - 1]
+    bearers = Counter(region.colour for region in regions)
+    return tuple(region for region in regions if bearers[region.colour] == 1)[: MOST_TOLD - 1]
 
 
 def scene_facts(scene: Scene, described: int) -> Facts:

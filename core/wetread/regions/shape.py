@@ -250,13 +250,16 @@ def _largest_hole(mask: NDArray[np.bool_]) -> tuple[float, NDArray[np.bool_]]:
     """Share of the filled area that the largest hole takes, and the mask with all holes filled."""
     from scipy import ndimage
 
-    labels, count = ndimage.label(np.pad(~mask, 1, constant_values=True))
-    if count == 1:
+    labels, count = ndimage.label(~mask)
+    outside = set()
+    for axis in range(mask.ndim):
+        for face in (0, -1):
+            outside.update(labels.take(face, axis=axis).ravel().tolist())
+    if count <= len(outside - {0}):
         return 0.0, mask
     sizes = np.bincount(labels.ravel())
-    outside = labels[(0,) * mask.ndim]
-    sizes[[0, outside]] = 0
-    filled = (labels != outside)[(slice(1, -1),) * mask.ndim]
+    sizes[[0, *outside]] = 0
+    filled = mask | (sizes > 0)[labels]
     return float(sizes.max() / np.count_nonzero(filled)), filled
 
 
