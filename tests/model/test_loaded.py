@@ -166,3 +166,13 @@ def test_wetread_mini_takes_no_video() -> None:
     model = load_model(read_info("wetread-mini"))
     with pytest.raises(ValueError, match="takes no videos"):
         model.encode_video([model.fit(picture(64, 64))])
+
+
+@pytest.mark.parametrize("kind", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+@torch.inference_mode()
+def test_an_output_layer_that_is_the_embedding_is_no_missing_weight(kind: str, tmp_path: Path) -> None:
+    folder = build_checkpoint(kind, tmp_path, tied=True)
+    index = json.loads((folder / "model.safetensors.index.json").read_text(encoding="utf-8"))
+    assert "lm_head.weight" not in index["weight_map"]
+    model = load_model(read_info(folder))
+    assert model.backbone.lm_head.weight is model.backbone.get_input_embeddings().weight

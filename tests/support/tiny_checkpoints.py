@@ -130,8 +130,9 @@ def tiny_config(family: str, tokenizer: Any, text: dict[str, Any] | None = None)
 
 
 def build_checkpoint(
-    kind: str, folder: Path, *, seed: int = 0, name: str | None = None, text: dict[str, Any] | None = None
-) -> Path:
+    kind: str, folder: Path, *, seed: int = 0, name: str | None = None, text: dict[str, Any] | None = None,
+    tied: bool = False,
+) -> Path:  # fmt: skip
     """Write a tiny checkpoint.
 
     Args:
@@ -140,6 +141,7 @@ def build_checkpoint(
         seed: of the weights.
         name: of the checkpoint's folder; ``tiny-<kind>`` when None.
         text: other sizes of the language model.
+        tied: the output layer is the embedding, as in the models of 2 to 4 billion parameters.
 
     Returns:
         The checkpoint's folder.
@@ -152,6 +154,7 @@ def build_checkpoint(
     target = folder / (name or f"tiny-{kind.replace('_', '-')}")
     tokenizer = tiny_tokenizer(layout.family, ("<|time_series_pad|>",) if layout.time_series else ())
     config = tiny_config(layout.family, tokenizer, text)
+    config.tie_word_embeddings = tied
     torch.manual_seed(seed)
     model = AutoModelForImageTextToText.from_config(config).eval()
     for parameter in model.parameters():  # as drawn, random answers all end up the same few tokens

@@ -114,7 +114,6 @@ class KnownCheckpoint:
         prompt: variant it was trained on.
         licence: of the weights, as the publisher states it.
         pixels: least and most pixels of its training; None where `preprocessor_config.json` is right.
-        gated: a token of an account that was granted access is needed.
     """
 
     hub_id: str
@@ -122,7 +121,6 @@ class KnownCheckpoint:
     prompt: PromptVariant
     licence: str
     pixels: tuple[int, int] | None = None
-    gated: bool = False
 
 
 _NOTE = "see the model's page on the hub"
@@ -131,9 +129,9 @@ KNOWN_CHECKPOINTS = (
     KnownCheckpoint("ddvd233/QoQ-Med-Omni-7B", ("qwen2_5_vl",), PromptVariant.QOQ_MED, _NOTE, QOQ_PIXELS),
     KnownCheckpoint("ddvd233/QoQ-Med3-VL-8B", ("qwen3_vl",), PromptVariant.QOQ_MED3, _NOTE, QOQ_PIXELS),
     KnownCheckpoint("ddvd233/QoQ-Med3-VL-8B-MIMIC", ("qwen3_vl",), PromptVariant.QOQ_MED3,
-                    f"{_NOTE}; trained on credentialed MIMIC-IV data", QOQ_PIXELS, gated=True),
+                    f"{_NOTE}; trained on credentialed MIMIC-IV data", QOQ_PIXELS),
     KnownCheckpoint("ddvd233/Qwen3-VL-8B-MIMIC", ("qwen3_vl",), PromptVariant.QOQ_MED3,
-                    f"{_NOTE}; trained on credentialed MIMIC-IV data", QOQ_PIXELS, gated=True),
+                    f"{_NOTE}; trained on credentialed MIMIC-IV data", QOQ_PIXELS),
     KnownCheckpoint("Qwen/Qwen2-VL-2B-Instruct", ("qwen2_vl",), PromptVariant.PLAIN, "Apache-2.0"),
     KnownCheckpoint("Qwen/Qwen2-VL-7B-Instruct", ("qwen2_vl",), PromptVariant.PLAIN, "Apache-2.0"),
     KnownCheckpoint("Qwen/Qwen2.5-VL-3B-Instruct", ("qwen2_5_vl",), PromptVariant.PLAIN, "Qwen Research Licence"),

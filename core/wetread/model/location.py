@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from wetread.errors import ModelUnavailable
-from wetread.model.families import known_checkpoint
 
 MODEL_FILE, CONFIG_FILE, ADAPTER_FILE = "wetread.json", "config.json", "adapter_config.json"
 INDEX_FILE = "model.safetensors.index.json"
@@ -82,11 +81,9 @@ def _in_cache(hub_id: str) -> Path:
 
 def how_to_get(hub_id: str) -> str:
     """One line: how a checkpoint of the hub comes to this computer."""
-    known = known_checkpoint(hub_id)
-    token = "set HF_TOKEN to a token that was granted access, " if known and known.gated else ""
     return (
-        f"{token}run `hf download {hub_id}` (a gated model wants HF_TOKEN), or copy its folder here and give the "
-        f"folder's path; {DOWNLOAD}=1 lets Wetread fetch it"
+        f"run `hf download {hub_id}` (for a gated model set HF_TOKEN to a token that was granted access), or copy its "
+        f"folder here and give the folder's path; {DOWNLOAD}=1 lets Wetread fetch it"
     )
 
 
