@@ -24,17 +24,17 @@ _ASKED = {
     "colour to class": ("What is the {colour} region?", "Which structure is marked in {colour}?",
                         "What does {colour} mark here?"),
     "class to colour": ("Which colour marks {label}?", "In which colour is {label} drawn?",
-                        "What is the colour of {label}?"),
+                        "What is the colour for {label}?"),
     "colour to location": ("Where in the image is the {colour} region?", "In which part of the image lies {colour}?",
                            "Where is {colour}?"),
     "location to mask": ("Mark what lies in the {place} of the image.", "Which region is in the {place} of the image?",
                          "Segment the region in the {place} of the image."),
 }  # fmt: skip
 _ANSWERED = {
-    "colour to class": "The {colour} region is {label}.",
-    "class to colour": "{Label} is {colour}.",
+    "colour to class": "The {colour} region shows {label}.",
+    "class to colour": "Marked in {colour}: {label}.",
     "colour to location": "The {colour} region is in the {place} of the image.",
-    "location to mask": "In the {place} of the image is {label}. <SEG>",
+    "location to mask": "In the {place} of the image: {label}. <SEG>",
 }
 
 
@@ -53,13 +53,12 @@ def questions(regions: Sequence[dict[str, Any]], modality: Modality, seed: int) 
     count = {key: Counter(region[key] for region in regions) for key in ("label", "colour", "place")}
     asked = []
     for region in regions:
-        words = {**region, "Label": region["label"][:1].upper() + region["label"][1:]}
         for kind, phrasings in _ASKED.items():
             key = {"colour": "colour", "class": "label", "location": "place"}[kind.split(" ")[0]]
             if count[key][region[key]] > 1:
                 continue
-            question = rng.choice(phrasings).format(**words)
-            asked.append(_item(kind, question, _ANSWERED[kind].format(**words), [region]))
+            question = rng.choice(phrasings).format(**region)
+            asked.append(_item(kind, question, _ANSWERED[kind].format(**region), [region]))
     for label in count["label"]:
         shown = [region for region in regions if region["label"] == label]
         answer = f"Sure, this is {_article(modality.value)} {modality.value} image of {label}. <SEG>"
