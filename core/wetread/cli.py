@@ -245,7 +245,11 @@ def _add_evaluate(commands: _Commands, common: argparse.ArgumentParser) -> None:
         description="Measure a model on a folder with a manifest.jsonl: Dice, box IoU, AP50 and F1 per label.",
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
-    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder with a manifest.jsonl")
+    parser.add_argument(
+        "--data", metavar="DIR", type=Path, required=True, help="folder with a manifest.jsonl, CLIMB's, or a JSONL file"
+    )
+    parser.add_argument("--predictions", metavar="FILE", type=Path, help="answers of any model, one JSON object a line")
+    parser.add_argument("--report", metavar="DIR", type=Path, help="write report.md, report.html and report.json here")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here as well")
     parser.add_argument(
         "--split", choices=("all", "train", "holdout"), default="all", help="part of the groups; default: %(default)s"
@@ -277,6 +281,27 @@ def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
     )
     ablation.add_argument("--config", metavar="FILE", type=Path, required=True, help="ablation (YAML)")
     ablation.set_defaults(run=_train_ablate)
+    _add_train_drpo(kinds, common)
+
+
+def _add_train_drpo(kinds: _Commands, common: argparse.ArgumentParser) -> None:
+    rewarded = kinds.add_parser(
+        "drpo",
+        parents=[common],
+        help="by rewards: DRPO, GRPO, RLOO or FairGRPO on TRL's trainer",
+        description="Training by rewards on TRL's GRPOTrainer; an interrupted run goes on from its last checkpoint. "
+        "For many GPUs: accelerate launch --config_file FILE -m wetread train drpo --config RUN.yaml",
+    )
+    rewarded.add_argument("--config", metavar="FILE", type=Path, required=True, help="run file (YAML)")
+    rewarded.add_argument(
+        "--seeds", metavar="N", type=int, nargs="+", help="one run for each seed, then a table and a plot"
+    )
+    rewarded.add_argument(
+        "--compare", metavar="METHOD", nargs="+", choices=("drpo", "grpo", "rloo", "fair-grpo"),
+        help="one run for each method with the same seeds",
+    )  # fmt: skip
+    rewarded.add_argument("--quiet", action="store_true", help="no progress bar")
+    rewarded.set_defaults(run=_train_drpo)
 
 
 def _add_data(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -375,12 +400,20 @@ def _evaluate(options: argparse.Namespace) -> int:
         split=options.split,
         limit=options.limit,
         progress=not options.quiet,
+        predictions=options.predictions,
+        report_dir=options.report,
     )
     if options.record:
         from wetread.evaluation.record import record
 
         record(options.model, report)
     return DONE
+
+
+def _train_drpo(options: argparse.Namespace) -> int:
+    from wetread.commands.train_drpo import run
+
+    return run(options)
 
 
 def _train_sft(options: argparse.Namespace) -> int:

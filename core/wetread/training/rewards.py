@@ -144,10 +144,11 @@ def score(
     label_f1, jaccard, iou, form, length = (parts[name] for name in ("label_f1", "jaccard", "iou", "format", "length"))
     for row, (answer, truth) in enumerate(zip(answers, truths, strict=True)):
         boxed = last_boxed(answer)
+        several = answer.count(_BOXED) > 1
         if boxed is None:
             defects["no boxed answer"] += 1
         else:
-            defects["several boxed answers"] += answer.count(_BOXED) > 1
+            defects["several boxed answers"] += several
             labels = labels_of(boxed)
             defects["empty answer"] += not labels
             label_f1[row] = f1(labels, truth.labels)
@@ -162,7 +163,7 @@ def score(
                 by_id[id(truth)] = truth
         else:
             iou[row] = np.nan
-        form[row] = _format(boxed, boxes, truth, every_label_boxed)
+        form[row] = _format(boxed, boxes, truth, every_label_boxed, several)
         length[row] = 1.0 if len(answer) > LONG_ENOUGH else 0.001 * len(answer)
     for key, rows in written.items():
         _cover(by_id[key], rows, matching, iou)
@@ -206,12 +207,14 @@ def _cover(truth: Truth, rows: list[tuple[int, NDArray[np.float64]]], matching: 
         start = end
 
 
-def _format(boxed: str | None, boxes: list[list[float]] | None, truth: Truth, every_label_boxed: bool) -> float:
-    """Half for a boxed answer, half for objects that can be read where the question has pixel truth."""
+def _format(
+    boxed: str | None, boxes: list[list[float]] | None, truth: Truth, every_label_boxed: bool, several: bool
+) -> float:
+    """Half for one boxed answer, half for objects that can be read where the question has pixel truth."""
     if every_label_boxed:
         wanted = len(labels_of(boxed)) if boxed else 0
         return float(wanted > 0 and len(boxes or ()) >= wanted)
-    answered = float(boxed is not None and bool(boxed.strip()))
+    answered = float(boxed is not None and bool(boxed.strip()) and not several)
     return 0.5 * answered + 0.5 * float(boxes is not None) if truth.grounded else answered
 
 
