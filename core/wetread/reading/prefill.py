@@ -2,7 +2,7 @@
 
 The prompt puts pictures before words, so everything up to the end of the last picture is equal for every question on
 the same pictures. Its keys and values are kept; a further question is prefilled from there, and the pictures are
-neither encoded nor read again.
+neither encoded nor read again. The whole prompt is kept as well: the same question again costs one token.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     inputs = model.forward_inputs(torch.tensor([[*row.prompt, *row.answer]]), row.encoded)
     positions, offsets = _positions(backbone, inputs)
     row.offset = int(offsets.flatten()[0])
-    shared = prefix_length(row.prompt, placeholders(backbone))
-    key = _name(row.prefix_key, row.prompt[:shared]) if row.prefix_key and shared else ""
-    prefix = prefixes.get(key) if key else None
+    lengths = _kept_lengths(row, placeholders(backbone))
+    names = {_name(row.prefix_key, row.prompt[:length]): length for length in lengths}
+    prefix = next((found for found in map(prefixes.get, names) if found is not None), None)
     ids = inputs["input_ids"]
     if prefix is not None:
-        cache = prefix.grown(ids.shape[1])
+        cache, start = prefix.grown(ids.shape[1]), prefix.length
         output = backbone.model(
-            input_ids=ids[:, shared:], position_ids=positions[:, :, shared:], past_key_values=cache, use_cache=True
+            input_ids=ids[:, start:], position_ids=positions[:, :, start:], past_key_values=cache, use_cache=True
         )
     else:
         cache = DynamicCache(config=backbone.config.text_config)
@@ -61,10 +61,17 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     scores[[*placeholders(backbone), *row.barred]] = float("-inf")
     row.take(int(scores.argmax()))
     held = KeyValues(tuple((layer.keys[0], layer.values[0]) for layer in cache.layers))
-    if key and prefix is None:
-        kept = held.first(shared)
-        prefixes.put(key, kept, kept.nbytes)
+    for name, length in names.items():
+        if prefix is None or length > prefix.length:
+            kept = held.first(length)
+            prefixes.put(name, kept, kept.nbytes)
     return held
+
+
+def _kept_lengths(row: Row, visual: Sequence[int]) -> list[int]:
+    """What is worth keeping, longest first: all but the prompt's last token, and up to the end of the pictures."""
+    shared = prefix_length(row.prompt, visual)
+    return [len(row.prompt) - 1, shared] if row.prefix_key and shared else []
 
 
 def placeholders(backbone: Any) -> list[int]:
