@@ -19,16 +19,19 @@ from wetread.evaluation import plots
 from wetread.evaluation.worst import WorstCases
 
 _STYLE = """
-body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:75rem;padding:0 1rem;color:#1b1b1b;background:#fff}
+body{font:15px/1.45 system-ui,sans-serif;margin:2rem auto;max-width:90rem;padding:0 1rem;color:#1b1b1b;background:#fff}
 h1{font-size:1.4rem}h2{font-size:1.1rem;margin-top:2.2rem;border-bottom:1px solid #ccc;padding-bottom:.2rem}
 .scroll{overflow-x:auto}table{border-collapse:collapse;font-size:13px}
-th,td{padding:.28rem .6rem;border-bottom:1px solid #e3e3e3;text-align:left;white-space:nowrap}
+th,td{padding:.28rem .55rem;border-bottom:1px solid #e3e3e3;text-align:left;vertical-align:top}
+td small{color:#666;white-space:nowrap;display:block}td:first-child,td:nth-child(2){white-space:nowrap}
 th{background:#f4f4f4}tr:hover td{background:#fafafa}
 .plots{display:flex;flex-wrap:wrap;gap:1rem;align-items:flex-start}img{max-width:100%}
 .cases{display:grid;grid-template-columns:repeat(auto-fill,minmax(22rem,1fr));gap:1.2rem}
 figure{margin:0}figcaption{font-size:13px;overflow-wrap:anywhere}
 .truth{color:#007a5a;font-weight:600}.answer{color:#b34700;font-weight:600}.note{color:#555;font-size:13px}
 """
+
+_INTERVAL = re.compile(r"^(-?\d+\.\d{3}) \[(-?\d+\.\d{3}, -?\d+\.\d{3})\]$")
 
 
 def check_folder(folder: Path | None) -> None:
@@ -100,8 +103,15 @@ def report_plots(report: dict[str, Any]) -> list[bytes | None]:
         return _question_plots(report)
     labels = report["labels"]
     titles = {"dice": "Dice", "nsd": "NSD", "box_iou": "Box IoU", "ap50": "AP50", "presence_f1": "F1 of presence"}
-    found = [plots.bars(title, [(label, one[key]) for label, one in labels.items() if key in one])
-             for key, title in titles.items()]  # fmt: skip
+    if len(labels) <= 2:
+        # Few labels: one plot of all measures says more than a plot for each.
+        rows = [
+            (f"{label}: {title}", one[k]) for label, one in labels.items() for k, title in titles.items() if k in one
+        ]
+        found = [plots.bars("Measures", rows)]
+    else:
+        found = [plots.bars(title, [(label, one[key]) for label, one in labels.items() if key in one])
+                 for key, title in titles.items()]  # fmt: skip
     curves = {label: one["presence"] for label, one in labels.items() if "presence" in one}
     found.append(plots.roc({label: one["roc"] for label, one in curves.items()}))
     return [*found, plots.reliability({label: one["reliability"] for label, one in curves.items()})]
@@ -148,7 +158,8 @@ def _html_of(text: str) -> Iterable[str]:
 
 
 def _inline(text: str) -> str:
-    return re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(text))
+    bold = re.sub(r"\*\*(.+?)\*\*", r"<b>\1</b>", html.escape(text))
+    return _INTERVAL.sub(r"\1<small>[\2]</small>", bold)
 
 
 def _data(image: bytes) -> str:

@@ -38,13 +38,13 @@ def roc(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes | None:
     known = [(name, c) for name, c in curves.items() if c and c[0]][:MOST_CURVES]
     if not known:
         return None
-    figure, axes = _figure(4.4, 4.2)
+    figure, axes = _figure(4.4, 4.3 + 0.17 * len(known))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     for (name, curve), colour in zip(known, COLOURS, strict=False):
         axes.plot(curve[0], curve[1], color=colour, linewidth=1.6, label=name)
     axes.set(xlabel="1 - specificity", ylabel="sensitivity", xlim=(0, 1), ylim=(0, 1.01), aspect="equal")
     axes.set_title("ROC", loc="left", fontsize=10)
-    axes.legend(fontsize=7, loc="lower right", frameon=False)
+    figure.legend(fontsize=7, loc="outside lower center", frameon=False)
     return _png(figure)
 
 
@@ -53,7 +53,7 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes | None
     known = [(name, c) for name, c in curves.items() if c and c[0]][:MOST_CURVES]
     if not known:
         return None
-    figure, axes = _figure(4.4, 4.2)
+    figure, axes = _figure(4.4, 4.3 + 0.17 * len(known))
     axes.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     for (name, curve), colour in zip(known, COLOURS, strict=False):
         axes.plot(curve[0], curve[1], color=colour, linewidth=1.2, label=name)
@@ -62,7 +62,7 @@ def reliability(curves: Mapping[str, Sequence[Sequence[float]]]) -> bytes | None
         axes.scatter(curve[0], curve[1], s=sizes, color=colour, zorder=3)
     axes.set(xlabel="probability said", ylabel="share that is so", xlim=(0, 1), ylim=(-0.02, 1.02), aspect="equal")
     axes.set_title("Reliability (area of a point: its cases)", loc="left", fontsize=10)
-    axes.legend(fontsize=7, loc="upper left", frameon=False)
+    figure.legend(fontsize=7, loc="outside lower center", frameon=False)
     return _png(figure)
 
 

@@ -133,13 +133,14 @@ def worst_finding(score: Score, truth: Truth, answer: Answer, sample: Sample) ->
         plane = next(iter(truth.box))
     said = "abstained" if score.abstained else f"presence {score.presence:.2f}"
     caption = f"{score.label}: {'there' if score.present else 'not there'}; {said}; measure {value:.2f}"
-    boxes = truth.objects if truth.mask is None and truth.objects is not None else ()
+    # A mask says more than the box around all of it, and a set of objects more than their hull.
+    there = () if truth.mask is not None else truth.objects or ([truth.box[plane]] if plane in truth.box else ())
+    marks: Boxes = () if answer.mask is not None else answer.objects or ([answer.box] if answer.box is not None else ())
     return WorstCase(
         value, score.item, caption, sample.planes[plane].picture(),
         None if truth.mask is None else truth.mask[plane],
         None if answer.mask is None else answer.mask[plane],
-        boxes or ([truth.box[plane]] if plane in truth.box else []),
-        (answer.objects or ([] if answer.box is None else [answer.box])) if plane == answer.plane else [],
+        there, marks if plane == answer.plane else (),
     )  # fmt: skip
 
 
