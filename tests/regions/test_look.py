@@ -87,6 +87,22 @@ def test_patches_of_another_colour_are_found_with_share_and_place() -> None:
     assert (parts["red"].place, parts["yellow"].place) == ("middle left", "middle right")
 
 
+@pytest.mark.parametrize("form", ["fractions", "sixteen", "alpha", "floats"])
+def test_colour_images_of_any_number_format_are_the_same(form: str) -> None:
+    image = np.full((128, 128, 3), 120, np.uint8)
+    image[MASK] = (200, 40, 35)
+    other = {
+        "fractions": image / 255.0, "sixteen": image.astype(np.uint16) * 257, "floats": image.astype(np.float64),
+        "alpha": np.concatenate([image, np.full((128, 128, 1), 255, np.uint8)], axis=2),
+    }[form]  # fmt: skip
+    assert describe(MASK, other, None, "endoscopy", "x").text == describe(MASK, image, None, "endoscopy", "x").text
+
+
+def test_a_grey_channel_as_a_last_axis_is_a_grey_image() -> None:
+    image = grey(90, 40)
+    assert describe(MASK, image[..., None], None, "MR", "x").text == describe(MASK, image, None, "MR", "x").text
+
+
 @pytest.mark.parametrize("light", [1.0, 0.75])
 def test_dermoscopic_colours_are_seen_against_the_skin_in_any_light(light: float) -> None:
     image = np.full((128, 128, 3), (225, 180, 150), np.float64)

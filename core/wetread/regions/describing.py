@@ -22,7 +22,7 @@ from wetread.regions.grid import Geometry, Grid, grid_of
 from wetread.regions.labels import Targets, is_paired, label_of, targets_for
 from wetread.regions.masks import Cut, Masks, cut, image_shape
 from wetread.regions.measuring import Measured, MeasuredImage
-from wetread.regions.overlay import paint, shown_as_picture
+from wetread.regions.overlay import as_rgb8, paint, shown_as_picture
 from wetread.regions.palette import choose_colours
 from wetread.regions.relations import INVERSE, Piece, relate
 from wetread.terminology import Modality
@@ -158,6 +158,10 @@ def describe(
     phrases_of(language)
     spoken = _modality(modality)
     shape, colour = image_shape(image, masks)
+    if colour:
+        image = as_rgb8(image)
+    elif image.shape != shape:  # one grey channel as a last axis
+        image = image[..., 0]
     cuts = cut(masks, shape)
     if len(shape) == 3 and shape[0] == 1:  # a volume of one plane is a picture
         image, shape = image[0], shape[1:]
@@ -191,7 +195,9 @@ def _coloured(found: Sequence[Measured], labels: Sequence[str], image: MeasuredI
         return ()
     under, around = np.array([item.under for item in found]), np.array([item.around for item in found])
     colours = choose_colours(under, around, [item.size.pixels for item in found])
-    names: Sequence[str | None] = name_colours(under) if image.real_colour else [None] * len(found)
+    names: list[str | None] = list(name_colours(under)) if image.real_colour else [None] * len(found)
+    if image.modality is Modality.DERMOSCOPY:  # a mean of six colours is none of them
+        names = [None if item.colour_parts else name for item, name in zip(found, names, strict=True)]
     return tuple(
         Region(
             index=item.index,

@@ -61,8 +61,11 @@ def image_shape(image: NDArray[Any], masks: Masks) -> tuple[tuple[int, ...], boo
     if image.dtype.kind == "f" and not np.isfinite(image).all():
         raise RefusedInput("NaN or infinite pixels", "image", "say what these pixels hold, or fill them.")
     first = masks if isinstance(masks, np.ndarray | Mask) else next(iter(masks), None)
+    given = tuple(np.shape(_array(first))) if first is not None and not isinstance(first, str) else ()
+    if image.shape[-1] == 1 and image.ndim > 2 and given[-(image.ndim - 1) :] == image.shape[:-1]:
+        return image.shape[:-1], False
     colour = image.ndim == 4 or (image.ndim == 3 and image.shape[-1] in (3, 4))
-    if colour and image.ndim == 3 and first is not None and tuple(np.shape(_array(first)))[-3:] == image.shape:
+    if colour and image.ndim == 3 and given[-3:] == image.shape:
         colour = False
     if image.ndim == 4 and image.shape[-1] not in (3, 4):
         raise RefusedInput(f"an image of shape {image.shape}", "image", "give colour as a last axis of 3.")

@@ -62,3 +62,14 @@ def shown_as_picture(values: NDArray[Any], window: tuple[float, float] | None = 
     low, high = window if window is not None else (float(v) for v in np.percentile(values, (0.5, 99.5)))
     grey = np.clip((values.astype(np.float32) - low) / max(high - low, 1e-6), 0.0, 1.0)
     return np.repeat((grey * 255.0 + 0.5).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def as_rgb8(image: NDArray[Any]) -> NDArray[np.uint8]:
+    """A colour image as uint8, alpha left out: 16-bit by its high byte, fractions from 0 to 1 times 255."""
+    rgb = image[..., :3]
+    if rgb.dtype == np.uint8:
+        return np.asarray(rgb)
+    if rgb.dtype == np.uint16:
+        return np.asarray(rgb >> 8, dtype=np.uint8)
+    scale = 255.0 if rgb.dtype.kind in "fb" and float(rgb.max()) <= 1.0 else 1.0
+    return np.rint(np.clip(rgb.astype(np.float32) * scale, 0.0, 255.0)).astype(np.uint8)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wetread.regions.grammar import Template
     from wetread.regions.language import Language
 
-LANGUAGES = ("en",)
+LANGUAGES = ("en", "de")
 _SENTENCE_END = re.compile(r"(?<=\.) (?=[^\s])")
 _SCENE_FACTS = ("modality", "count", "counts", "together", "described", "absent")
 
@@ -51,6 +51,10 @@ def phrases_of(language: str) -> Language:
         from wetread.regions.english import ENGLISH
 
         return ENGLISH
+    if language == "de":
+        from wetread.regions.german import GERMAN
+
+        return GERMAN
     raise RefusedInput("no such language", language, f"say one of: {', '.join(LANGUAGES)}.")
 
 
