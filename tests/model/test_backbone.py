@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from wetread.model.backbone import BackboneSize, normalise, patchify, small_config
+from tiny_checkpoints import tiny_config, tiny_tokenizer
+from wetread.model.backbone import BackboneSize, normalise, patchify, small_config, with_fast_patches
 from wetread.model.tokenizer import train_tokenizer
 
 
@@ -41,3 +42,16 @@ def test_the_configuration_builds_and_rope_sections_fill_the_head() -> None:
     section = config.text_config.rope_parameters["mrope_section"]
     assert sum(section) == config.text_config.head_dim // 2
     assert model.lm_head.weight is model.model.language_model.embed_tokens.weight
+
+
+@pytest.mark.parametrize("family", ["qwen2_vl", "qwen2_5_vl", "qwen3_vl"])
+@torch.inference_mode()
+def test_patches_multiplied_equal_patches_convolved_and_weights_keep_their_names(family: str) -> None:
+    from transformers import AutoModelForImageTextToText
+
+    backbone = AutoModelForImageTextToText.from_config(tiny_config(family, tiny_tokenizer(family)))
+    embedding = backbone.model.visual.patch_embed
+    patches = torch.randn(12, 3 * 2 * embedding.patch_size**2)
+    convolved, before = embedding(patches), {name: value.shape for name, value in backbone.state_dict().items()}
+    torch.testing.assert_close(with_fast_patches(backbone).model.visual.patch_embed(patches), convolved)
+    assert {name: value.shape for name, value in backbone.state_dict().items()} == before

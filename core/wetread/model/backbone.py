@@ -7,20 +7,25 @@ The small model is transformers' Qwen3-VL class at a small size, so everything h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+from torch.nn import functional
 
 from wetread.model.chat import prompt_ids
 from wetread.model.processing import normalise, patchify
 from wetread.model.tokenizer import IMAGE_TOKEN, SEG_TOKEN, VIDEO_TOKEN, VISION_END, VISION_START
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedTokenizerFast, Qwen3VLConfig
+    from transformers import PreTrainedModel, PreTrainedTokenizerFast, Qwen3VLConfig
 
 IMAGE_TYPE, VIDEO_TYPE = 1, 2
 """Values of mm_token_type_ids; 0 is text."""
 
 __all__ = [
-    "IMAGE_TYPE", "VIDEO_TYPE", "BackboneSize", "normalise", "patchify", "prompt_ids", "seg_id", "small_config",
+    "IMAGE_TYPE", "VIDEO_TYPE", "BackboneSize", "PatchProjection", "normalise", "patchify", "prompt_ids", "seg_id",
+    "small_config", "with_fast_patches",
 ]  # fmt: skip
 
 
@@ -90,6 +95,30 @@ def small_config(tokenizer: PreTrainedTokenizerFast, size: BackboneSize) -> Qwen
         vision_end_token_id=token(VISION_END),
         tie_word_embeddings=True,
     )
+
+
+class PatchProjection(nn.Module):
+    """The patch embedding's convolution as the matrix product it is: stride and kernel are one patch.
+
+    Three times as fast as Conv3d in float32 and five times in bfloat16 on a CPU core; parameters keep their names and
+    shapes, so that files are read and written as before.
+    """
+
+    def __init__(self, convolution: nn.Conv3d) -> None:
+        super().__init__()
+        self.weight, self.bias = convolution.weight, convolution.bias
+
+    def forward(self, patches: torch.Tensor) -> torch.Tensor:
+        """(N, channels, time, rows, columns) of one patch each -> (N, width)."""
+        return functional.linear(patches.flatten(1), self.weight.flatten(1), self.bias)
+
+
+def with_fast_patches(backbone: PreTrainedModel) -> PreTrainedModel:
+    """The same backbone, its patch embedding a `PatchProjection`."""
+    embedding: Any = backbone.model.visual.patch_embed
+    if isinstance(embedding.proj, nn.Conv3d):
+        embedding.proj = PatchProjection(embedding.proj)
+    return backbone
 
 
 def seg_id(tokenizer: PreTrainedTokenizerFast) -> int:

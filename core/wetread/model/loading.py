@@ -15,6 +15,7 @@ import torch
 
 from wetread.errors import ModelUnavailable
 from wetread.model.adapters import merge_adapter
+from wetread.model.backbone import with_fast_patches
 from wetread.model.chat import template_for
 from wetread.model.checkpoint import GROUNDING_FILE, head_size
 from wetread.model.families import IMAGE_TOKEN, TURN_END, VISION_END, VISION_START, Family, family_named
@@ -135,6 +136,7 @@ def load_backbone(
         raise ModelUnavailable("the tokenizer belongs to another model", folder, REPAIR)
     if len(tokenizer) > backbone.get_input_embeddings().weight.shape[0]:
         backbone.resize_token_embeddings(len(tokenizer))
+    backbone = with_fast_patches(backbone)
     backbone.generation_config = _greedy(backbone.generation_config)
     if info.adapter is not None:
         backbone = merge_adapter(backbone, info.adapter)

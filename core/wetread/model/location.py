@@ -68,7 +68,7 @@ def _in_cache(hub_id: str) -> Path:
         folder = Path(snapshot_download(hub_id, local_files_only=True, allow_patterns=list(_WANTED)))
     except LocalEntryNotFoundError as error:
         if not allowed:
-            raise ModelUnavailable("not on this computer", hub_id, how_to_get(hub_id)) from error
+            raise ModelUnavailable("no such model on this computer", hub_id, how_to_get(hub_id)) from error
     else:
         if not allowed or is_whole(folder):
             return folder
