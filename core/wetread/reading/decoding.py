@@ -20,8 +20,9 @@ import torch
 from torch import Tensor
 from transformers.cache_utils import Cache
 
-from wetread.reading.key_values import SPARE, KeyValues, PlacedLayer
+from wetread.reading.key_values import SPARE, STATIC_SPARE, KeyValues, PlacedLayer
 from wetread.reading.prefill import placeholders, prefill
+from wetread.reading.static_step import StaticStep
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,11 +86,15 @@ class Decoder:
     Args:
         model: any family; a Qwen-VL model for conditional generation.
         prefixes: keys and values up to the end of the pictures, by `Row.prefix_key`.
+        static: steps of fixed shapes, see `StaticStep`; where None, on CUDA with any attention but flash-attn.
     """
 
-    def __init__(self, model: LoadedModel, prefixes: ByteBoundedCache[KeyValues]) -> None:
+    def __init__(self, model: LoadedModel, prefixes: ByteBoundedCache[KeyValues], static: bool | None = None) -> None:
         self._model, self._prefixes = model, prefixes
         self._flash = "flash" in str(model.backbone.config.text_config._attn_implementation)
+        self._static = model.device.type == "cuda" and not self._flash if static is None else static
+        self._spare = STATIC_SPARE if self._static else SPARE
+        self._static_step: StaticStep | None = None
         self._writes_back = model.head is not None and model.head.size.write_back
         self.rows: list[Row] = []
         self._layers: list[PlacedLayer] = []
@@ -100,7 +105,7 @@ class Decoder:
         """Bytes of keys and values a row needs at its longest."""
         text = self._model.backbone.config.text_config
         width = getattr(text, "head_dim", None) or text.hidden_size // text.num_attention_heads
-        tokens = len(row.prompt) + row.longest + SPARE
+        tokens = len(row.prompt) + row.longest + self._spare
         return 2 * text.num_hidden_layers * text.num_key_value_heads * width * self._model.dtype.itemsize * tokens
 
     def start(self, rows: Sequence[Row]) -> None:
@@ -124,27 +129,18 @@ class Decoder:
 
     def clear(self) -> None:
         """Let go of every row and of the memory."""
-        self.rows, self._layers = [], []
+        self.rows, self._layers, self._static_step = [], [], None
         self._seen = self._seen[:0, :0]
 
     def step(self) -> None:
         """Feed every row's last token and let it take the next; rows that are done leave."""
         if self._layers[0].length == self._layers[0].keys.shape[2]:
             self._arrange(self.rows)
-        end = self._layers[0].length + 1
-        device = self._model.device
-        backbone = self._model.backbone
+        backbone, device = self._model.backbone, self._model.device
         ids = torch.tensor([[row.answer[-1]] for row in self.rows], device=device)
         numbers = [[len(row.prompt) + len(row.answer) - 1 + row.offset] for row in self.rows]
-        output = backbone.model(
-            inputs_embeds=self._embedded(ids),
-            attention_mask=self._mask(end),
-            position_ids=torch.tensor(numbers, device=device).expand(3, -1, -1),
-            past_key_values=Cache(layers=self._layers),
-            use_cache=True,
-        )
-        hidden = output.last_hidden_state[:, -1]
-        scores = backbone.lm_head(hidden)
+        positions = torch.tensor(numbers, device=device).expand(3, -1, -1)
+        hidden, scores = (self._static_step or self._forward)(self._embedded(ids), positions)
         scores[:, placeholders(backbone)] = float("-inf")
         for index, row in enumerate(self.rows):
             if barred := row.barred:
@@ -155,6 +151,18 @@ class Decoder:
                 self._write_back(row)
             row.take(token)
         self.leave([row for row in self.rows if row.done])
+
+    def _forward(self, embedded: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, 1, D) embeddings and (3, B, 1) positions to (B, D) last hidden states and (B, V) scores."""
+        output = self._model.backbone.model(
+            inputs_embeds=embedded,
+            attention_mask=self._mask(self._layers[0].length + 1),
+            position_ids=positions,
+            past_key_values=Cache(layers=list(self._layers)),
+            use_cache=True,
+        )
+        hidden = output.last_hidden_state[:, -1]
+        return hidden, self._model.backbone.lm_head(hidden)
 
     def _embedded(self, ids: Tensor) -> Tensor:
         """(B, 1, D) input embeddings, with what the head writes back."""
@@ -192,16 +200,18 @@ class Decoder:
         length = max(kept.length for kept in held)
         layers = []
         for parts in zip(*(kept.layers for kept in held), strict=True):
-            shape = (len(held), parts[0][0].shape[0], length + SPARE, parts[0][0].shape[2])
+            shape = (len(held), parts[0][0].shape[0], length + self._spare, parts[0][0].shape[2])
             keys, values = parts[0][0].new_zeros(shape), parts[0][1].new_zeros(shape)
             for index, (key, value) in enumerate(parts):
                 keys[index, :, length - key.shape[1] : length] = key
                 values[index, :, length - value.shape[1] : length] = value
             layers.append(PlacedLayer(keys, values, length))
         starts = torch.tensor([length - kept.length for kept in held], device=self._model.device)
-        self._seen = torch.arange(length + SPARE, device=starts.device) >= starts[:, None]
+        self._seen = torch.arange(length + self._spare, device=starts.device) >= starts[:, None]
         self._padded = any(kept.length < length for kept in held)
         self.rows, self._layers = [*staying, *(row for row, _ in joining)], layers
+        if self._static:
+            self._static_step = StaticStep(self._model.backbone, layers, self._seen, record=starts.is_cuda)
 
     def _held(self, index: int) -> KeyValues:
         """Keys and values of a row in the batch, without its padding."""

@@ -10,8 +10,8 @@ from transformers.cache_utils import Cache, DynamicLayer
 if TYPE_CHECKING:
     from torch import Tensor
 
-SPARE = 64
-"""Steps for which there is room before the buffers are laid out anew."""
+SPARE, STATIC_SPARE = 64, 256
+"""Steps for which there is room before the buffers are laid out anew; more where steps are recorded."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,11 +51,16 @@ class PlacedLayer(DynamicLayer):
     def __init__(self, keys: Tensor, values: Tensor, length: int) -> None:
         super().__init__()
         self.keys, self.values, self.length = keys, values, length
+        self.place: Tensor | None = None
         self.dtype, self.device = keys.dtype, keys.device
         self.is_initialized = True
 
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        """Write behind what is there and give everything so far."""
+        """Write behind what is there and give everything so far; with a `place`, write there and give the buffers."""
+        if self.place is not None:
+            self.keys.index_copy_(2, self.place, key_states)
+            self.values.index_copy_(2, self.place, value_states)
+            return self.keys, self.values
         end = self.length + key_states.shape[-2]
         self.keys[:, :, self.length : end] = key_states
         self.values[:, :, self.length : end] = value_states
