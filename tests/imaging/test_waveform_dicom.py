@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pydicom
 import pytest
-from ecg_phantoms import AMBULATORY, GENERAL, STANDARD, code, ecg, group, lead_at, save, signals
 from pydicom.data import get_testdata_file
 
+from ecg_phantoms import AMBULATORY, GENERAL, STANDARD, code, ecg, group, lead_at, save, signals
 from wetread.errors import RefusedInput
 from wetread.imaging import images, load_sample, open_series, to_sample
 from wetread.imaging.leads import INDEPENDENT

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from dicom_phantoms import PATIENT_ID, PATIENT_NAME, uid
 from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
+from dicom_phantoms import PATIENT_ID, PATIENT_NAME, uid
 from wetread.imaging.leads import STANDARD
 
 if TYPE_CHECKING:
@@ -64,7 +64,6 @@ def group(
     item = Dataset()
     in_units = signals(leads, rate, seconds) * {"uV": 1000.0, "mV": 1.0}[unit]
     stored = np.round((in_units - baseline) / (sensitivity * (1.0 if correction is None else correction))).T
-    item.MultiplexGroupTimeOffset = 0.0
     item.WaveformOriginality = originality
     item.NumberOfWaveformChannels, item.NumberOfWaveformSamples = len(leads), stored.shape[0]
     item.SamplingFrequency = rate
@@ -108,7 +107,7 @@ def ecg(groups: list[Dataset] | None = None, sop_class: str = TWELVE_LEAD, name:
     dataset.StudyTime = dataset.ContentTime = "120000"
     dataset.AcquisitionDateTime = "20260102120000"
     dataset.StudyID, dataset.SeriesNumber, dataset.InstanceNumber = "1", 1, 1
-    dataset.Modality, dataset.Laterality = "ECG", ""
+    dataset.Modality = "ECG"
     dataset.Manufacturer, dataset.ManufacturerModelName = "Phantom", "Drawn"
     dataset.DeviceSerialNumber, dataset.SoftwareVersions = "1", "1"
     dataset.AcquisitionContextSequence = []

@@ -58,7 +58,7 @@ def wrap_recording(recording: Recording, where: object = "recording", started: s
         class_uid = _TWELVE_LEAD if twelve else _GENERAL
     content = content_hash(stored, leads, rate, sensitivity, started)
     dataset = new_instance(class_uid, "ECG", content, 1, said)
-    del dataset.ImageType
+    del dataset.ImageType, dataset.Laterality
     dataset.StudyDescription, dataset.SeriesDescription = "Wrapped ECG", "ECG"
     moment = started or _NO_TIME
     dataset.AcquisitionDateTime = moment
@@ -70,7 +70,9 @@ def wrap_recording(recording: Recording, where: object = "recording", started: s
 
 def _within_dicom(recording: Recording, where: object) -> Recording:
     """At most a minute at 1000 Hz, which is what the ECG classes hold."""
-    from scipy.signal import resample
+    from fractions import Fraction
+
+    from scipy.signal import resample_poly
 
     if not recording.signals:
         raise RefusedInput("no standard lead", where, f"name the leads: {', '.join(STANDARD)}.")
@@ -80,10 +82,13 @@ def _within_dicom(recording: Recording, where: object) -> Recording:
         signals = {lead: signal[: round(LONGEST_S * rate)] for lead, signal in signals.items()}
         remarks.append(ONLY_FIRST_MINUTE)
     if rate > _MOST_RATE_HZ:
-        length = len(next(iter(signals.values())))
         _refuse_values(np.stack(list(signals.values()), axis=1), tuple(signals), where)
-        signals = {lead: resample(signal, round(length * _MOST_RATE_HZ / rate)) for lead, signal in signals.items()}
-        rate = _MOST_RATE_HZ
+        step = Fraction(_MOST_RATE_HZ / rate).limit_denominator(1000)
+        signals = {
+            lead: resample_poly(signal, step.numerator, step.denominator, padtype="line")
+            for lead, signal in signals.items()
+        }
+        rate *= step.numerator / step.denominator
         remarks.append(RESAMPLED)
     return Recording(signals, rate, tuple(remarks))
 
@@ -107,7 +112,6 @@ def _group(stored: np.ndarray, leads: tuple[str, ...], rate: float, sensitivity:
     from pydicom import Dataset
 
     group = Dataset()
-    group.MultiplexGroupTimeOffset = 0.0
     group.WaveformOriginality = "ORIGINAL"
     group.NumberOfWaveformChannels, group.NumberOfWaveformSamples = len(leads), len(stored)
     group.SamplingFrequency = float(f"{rate:.10g}")

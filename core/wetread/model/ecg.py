@@ -129,6 +129,8 @@ def soft_tokens(backbone: PreTrainedModel, token: int, vectors: torch.Tensor) ->
         vectors: (k, D), the k ECGs of every row in order; or (B, k, D), those of each row. Rows that a caller repeats
             (several answers to one prompt) keep theirs.
 
+    The token is no word: keep it out of answers (`suppress_tokens=[token]` of `generate()`).
+
     Raises:
         ValueError: in the forward pass, where a prompt has another number of the tokens.
     """

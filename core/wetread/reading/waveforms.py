@@ -266,6 +266,7 @@ def write(
                 out = loaded.backbone(input_ids=ids, position_ids=_positions(ids, len(prompt) + len(seen)),
                                       past_key_values=cache, use_cache=True, logits_to_keep=1)  # fmt: skip
                 cache, logits = out.past_key_values, out.logits[0, -1].float()
+                logits[marker] = -torch.inf  # the place of an ECG is no word of an answer
                 token = int(logits.argmax())
                 if token in loaded.ends:
                     finished = True
