@@ -137,10 +137,12 @@ def usual(answers: Sequence[Labelled], label_set: Sequence[str] = ()) -> dict[st
     names = sorted({*label_set, *set().union(*(one.truth for one in answers))}) if answers else []
     if not names:
         return {}
-    truth = np.array([[name in one.truth for name in names] for one in answers])
-    said = np.array([[name in one.answer for name in names] for one in answers])
+    # A single column would be taken for two classes: a column that is always empty keeps it one label.
+    columns = [*names, ""] if len(names) == 1 else names
+    truth = np.array([[name in one.truth for name in columns] for one in answers])
+    said = np.array([[name in one.answer for name in columns] for one in answers])
     figures: dict[str, float | None] = {
-        "macro_f1": float(f1_score(truth, said, average="macro", zero_division=0)),
+        "macro_f1": float(np.mean(f1_score(truth, said, average=None, zero_division=0)[: len(names)])),
         "micro_f1": float(f1_score(truth, said, average="micro", zero_division=0)),
         "label_jaccard": float(jaccard_score(truth, said, average="samples", zero_division=0)),
     }
