@@ -44,7 +44,7 @@ def test_the_token_is_found_by_its_name_and_never_by_a_number(loaded):
 
 
 def test_a_tokenizer_without_the_token_is_refused_in_words(loaded):
-    with pytest.raises(ModelUnavailable, match="no token <|nothing|>"):
+    with pytest.raises(ModelUnavailable, match=r"no token <\|nothing\|>"):
         token_id(loaded.tokenizer, "<|nothing|>")
 
 
@@ -109,7 +109,7 @@ def test_every_row_of_a_batch_has_its_own_ecgs(loaded, waveform):
 def test_another_number_of_tokens_than_ecgs_is_an_error(loaded, waveform):
     ids = torch.tensor([loaded.prompt("What?", loaded.encode([]), waveforms=2)])
     with soft_tokens(loaded.backbone, token_id(loaded.tokenizer), loaded.ecg.embed(waveform)), \
-            pytest.raises(ValueError, match="2. time-series tokens in the prompts for 1 ECGs"):  # fmt: skip
+            pytest.raises(ValueError, match=r"2\] time-series tokens in the prompts for 1 ECGs"):  # fmt: skip
         loaded.backbone.get_input_embeddings()(ids)
 
 
