@@ -170,6 +170,10 @@ class TestACompanion:
         (tmp_path / MODEL_FILE).write_text('{"name": "x"}', encoding="utf-8")
         assert '"base"' in refusal(tmp_path)
 
+    def test_of_another_companion_is_refused(self, tmp_path: Path) -> None:
+        (tmp_path / MODEL_FILE).write_text(json.dumps({"base": str(tmp_path)}), encoding="utf-8")
+        assert "is no whole model" in refusal(tmp_path)
+
 
 def companion(tmp_path: Path, base: Path) -> Path:
     """A small folder with a head for a base that is not copied."""

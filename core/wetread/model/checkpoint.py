@@ -214,7 +214,10 @@ def _base(folder: Path, said: dict[str, Any], adapter: str | Path | None) -> Pat
         return beside
     if Path(named).is_absolute() and not Path(named).is_dir() and known_checkpoint(Path(named).name):
         named = str(known_checkpoint(Path(named).name).hub_id)  # type: ignore[union-attr] # trained elsewhere
-    return find(named)
+    found = find(named)
+    if not (found / CONFIG_FILE).is_file():
+        raise ModelUnavailable(f"its base {named!r} is no whole model", folder, f"name a model with {CONFIG_FILE}")
+    return found
 
 
 def _derived(folder: Path, asked: str | Path | None) -> dict[str, Any]:
