@@ -238,15 +238,23 @@ def refuse_defects(outcome: Outcome) -> None:
     Raises:
         RefusedInput: one line with the first defect and the number of defects.
     """
+    objects = [(name, dataset) for name, dataset in (("SEG", outcome.seg), ("SR", outcome.sr)) if dataset is not None]
+    refuse_defects_of(objects, outcome.sample, *outcome.beside)
+
+
+def refuse_defects_of(objects: Sequence[tuple[str, Dataset]], *shown: Sample | Waveform) -> None:
+    """Run the semantic verifier over objects that belong together, against what they are about.
+
+    Raises:
+        RefusedInput: one line with the first defect and the number of defects.
+    """
     from wetread.reporting import verify_datasets
 
-    shown = (outcome.sample, *outcome.beside)
     sources = {str(header.SOPInstanceUID): header for sample in shown for header in sample.headers}
-    objects = [(Path("SEG"), outcome.seg), (Path("SR"), outcome.sr)]
-    defects = verify_datasets([(name, dataset) for name, dataset in objects if dataset is not None], sources)
+    defects = verify_datasets([(Path(name), dataset) for name, dataset in objects], sources)
     if defects:
         raise RefusedInput(
             f"{len(defects)} defect(s) found before sending, the first in the {defects[0].path}: {defects[0].what}",
-            outcome.sr.SOPInstanceUID,
+            objects[-1][1].SOPInstanceUID,
             "nothing was sent; please report this with the model and the kind of image",
         )

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series, dx_image
-from reporting_reads import asymmetric_mask, box_finding, finding, image_sample, read_of, slices_sample
-from wetread.findings import Box, BoxFrame, Interval, Mask
+from reporting_reads import PROVENANCE, asymmetric_mask, box_finding, finding, image_sample, read_of, slices_sample
+from wetread.findings import Box, BoxFrame, GroundingCheck, Interval, Mask
 from wetread.review.ledger import Ledger, named_blobs
 from wetread.review.memory import (
     finding_body,
@@ -33,7 +33,10 @@ def sample():
 
 def rich_read(sample):
     liver = finding(sample, "liver", asymmetric_mask(sample, [1, 2, 4]), text_box=Box(1, 2, 3.5, 4, BoxFrame.IMAGE))
-    return read_of([liver, dataclasses.replace(box_finding("spleen", (3, 4, 9, 11)), grounded=False)])
+    checked = dataclasses.replace(PROVENANCE, grounding=(GroundingCheck("liver", "picture", 0.25, 0.9, 0.1, True),))
+    return read_of(
+        [liver, dataclasses.replace(box_finding("spleen", (3, 4, 9, 11)), grounded=False)], provenance=checked
+    )
 
 
 def again(read, sample):

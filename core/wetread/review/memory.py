@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from wetread.findings import Box, BoxFrame, Finding, Interval, Mask, Provenance, Read
+from wetread.findings import Box, BoxFrame, Finding, GroundingCheck, Interval, Mask, Provenance, Read
 from wetread.review.ledger import blob_hash
 from wetread.terminology import Concept, Laterality, Modality, Target, find_sided
 
@@ -66,6 +66,7 @@ def recalled_read(body: Mapping[str, Any], blob: Callable[[str], bytes]) -> Read
     try:
         provenance = dict(body["provenance"])
         provenance["created"] = datetime.fromisoformat(provenance["created"])
+        provenance["grounding"] = tuple(GroundingCheck(**check) for check in provenance.get("grounding", ()))
         known = {field.name for field in dataclasses.fields(Provenance)}
         return Read(
             uid=body["uid"], question=body["question"], reasoning=body["reasoning"], answer=body["answer"],
@@ -79,27 +80,23 @@ def recalled_read(body: Mapping[str, Any], blob: Callable[[str], bytes]) -> Read
 
 def finding_body(finding: Finding, blobs: dict[str, bytes]) -> dict[str, Any]:
     """A finding as JSON; its mask's planes are added to `blobs`."""
-    interval = finding.interval
     return {
-        "tracking_uid": finding.tracking_uid, "label": finding.label, "target": _target_body(finding.target),
+        "tracking_uid": finding.tracking_uid, "label": finding.label, "target": target_body(finding.target),
         "presence": finding.presence, "plane": finding.plane, "grounded": finding.grounded,
         "description": finding.description, "box": _corners(finding.box), "text_box": _corners(finding.text_box),
         "instances": [_corners(box) for box in finding.instances], "mask": mask_body(finding.mask, blobs),
-        "interval": None if interval is None
-        else {"start": interval.start, "end": interval.end, "leads": list(interval.leads)},
+        "interval": interval_body(finding.interval),
     }  # fmt: skip
 
 
 def recalled_finding(body: Mapping[str, Any], blob: Callable[[str], bytes]) -> Finding:
     """The finding that was remembered."""
-    interval = body.get("interval")
     return Finding(
-        target=_target(body["target"]), tracking_uid=body["tracking_uid"], presence=body["presence"],
-        plane=body["plane"], box=_box(body["box"]), mask=recalled_mask(body["mask"], blob),
-        instances=tuple(box for box in map(_box, body["instances"]) if box is not None),
-        text_box=_box(body["text_box"]), description=body["description"], grounded=body["grounded"],
-        interval=None if interval is None
-        else Interval(interval["start"], interval["end"], tuple(interval["leads"])),
+        target=recalled_target(body["target"]), tracking_uid=body["tracking_uid"], presence=body["presence"],
+        plane=body["plane"], box=recalled_box(body["box"]), mask=recalled_mask(body["mask"], blob),
+        instances=tuple(box for box in map(recalled_box, body["instances"]) if box is not None),
+        text_box=recalled_box(body["text_box"]), description=body["description"], grounded=body["grounded"],
+        interval=recalled_interval(body.get("interval")),
     )  # fmt: skip
 
 
@@ -113,6 +110,16 @@ def mask_body(mask: Mask | None, blobs: dict[str, bytes]) -> dict[str, Any] | No
         names[str(index)] = blob_hash(content)
         blobs[names[str(index)]] = content
     return {"shape": list(mask.shape), "blobs": names}
+
+
+def interval_body(interval: Interval | None) -> dict[str, Any] | None:
+    """An interval as JSON."""
+    return None if interval is None else {"start": interval.start, "end": interval.end, "leads": list(interval.leads)}
+
+
+def recalled_interval(body: Mapping[str, Any] | None) -> Interval | None:
+    """The interval that was remembered."""
+    return None if body is None else Interval(body["start"], body["end"], tuple(body["leads"]))
 
 
 def recalled_mask(body: Mapping[str, Any] | None, blob: Callable[[str], bytes]) -> Mask | None:
@@ -143,7 +150,7 @@ def _series(sample: Sample | Waveform) -> dict[str, Any]:
 _CODED = ("type", "category", "site")
 
 
-def _target_body(target: Target) -> dict[str, Any]:
+def target_body(target: Target) -> dict[str, Any]:
     """What was meant, in codes: a label of today may mean something else in a later table."""
     return {
         "label": target.label, "laterality": target.laterality.value, "countable": target.countable,
@@ -153,10 +160,10 @@ def _target_body(target: Target) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _target(body: Mapping[str, Any]) -> Target:
+def recalled_target(body: Mapping[str, Any]) -> Target:
     """The target of today's table where it still means the same, else the one that was recorded."""
     known = _in_table(body["label"])
-    if known is not None and _target_body(known) == dict(body):
+    if known is not None and target_body(known) == dict(body):
         return known
     return Target(
         label=body["label"], type=Concept(**body["type"]), category=Concept(**body["category"]),
@@ -178,7 +185,8 @@ def _corners(box: Box | None) -> list[float] | None:
     return None if box is None else list(box.corners)
 
 
-def _box(corners: list[float] | None) -> Box | None:
+def recalled_box(corners: list[float] | None) -> Box | None:
+    """The box that was remembered; IMAGE frame."""
     if corners is None:
         return None
     x_min, y_min, x_max, y_max = corners

@@ -27,6 +27,7 @@ from wetread.service.dicomweb import DICOMWEB, dicomweb_router
 from wetread.service.page import page_router
 from wetread.service.reads import reads_router
 from wetread.service.stow import stow_router
+from wetread.service.verdicts import verdicts_router
 from wetread.service.worker import ReadWorkers
 
 if TYPE_CHECKING:
@@ -88,6 +89,7 @@ def create_app(
     app.include_router(browse_router(archive))
     is_folder = isinstance(archive, FolderArchive)
     app.include_router(reads_router(backing, readers, changes, reader.info, DICOMWEB if is_folder else None))
+    app.include_router(verdicts_router(backing, courier))
     if isinstance(archive, FolderArchive):
         app.include_router(stow_router(archive))
         app.include_router(dicomweb_router(archive))

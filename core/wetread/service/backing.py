@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from wetread.archive.folder import FolderArchive
 from wetread.archive.outbox import Outbox, Prepared, prepare
 from wetread.records.database import Database
+from wetread.review.desk import Desk
 from wetread.review.ledger import Ledger
 from wetread.review.memory import remembered_read
 from wetread.service.queue import Queue
@@ -38,6 +39,11 @@ class Backing:
     queue: Queue
     ledger: Ledger
     outbox: Outbox
+
+    @property
+    def desk(self) -> Desk:
+        """Verdicts and signatures."""
+        return Desk(self.database, self.ledger)
 
     def keeping(self, outcome: Outcome) -> Callable[[Connection], None]:
         """What is kept in the moment in which a read becomes COMPLETED: its ledger entry, its objects in the outbox."""
