@@ -163,6 +163,14 @@ class TestPixelsAndWords:
         assert not settings.do_sample
         assert settings.temperature in (None, 1.0)
 
+    def test_added_tokens_get_rows_that_are_the_same_at_every_load(self, copied: Path) -> None:
+        tokenizer = load_tokenizer(read_info(copied))
+        tokenizer.add_tokens([f"<added {number}>" for number in range(20)])
+        tokenizer.save_pretrained(copied)
+        first, second = (load_model(read_info(copied)).backbone.get_input_embeddings().weight for _ in range(2))
+        assert len(first) == len(tokenizer)
+        assert torch.equal(first, second)
+
     def test_remote_code_is_never_run(self, tmp_path: Path) -> None:
         folder = build_checkpoint("time_series_qwen2_5_vl", tmp_path)
         (folder / "modeling_time_series_qwen2_5_vl.py").write_text("raise SystemExit('run')\n", encoding="utf-8")

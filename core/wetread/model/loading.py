@@ -134,8 +134,7 @@ def load_backbone(
     _refuse_random(report, folder)
     if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) != backbone.config.image_token_id:
         raise ModelUnavailable("the tokenizer belongs to another model", folder, REPAIR)
-    if len(tokenizer) > backbone.get_input_embeddings().weight.shape[0]:
-        backbone.resize_token_embeddings(len(tokenizer))
+    _make_room(backbone, len(tokenizer))
     backbone = with_fast_patches(backbone)
     backbone.generation_config = _greedy(backbone.generation_config)
     if info.adapter is not None:
@@ -143,6 +142,17 @@ def load_backbone(
     if options.quantise is None:
         backbone = _moved(backbone, str(options.device), folder)
     return family, preprocessing_of(family, backbone.config, info, options.most_pixels), backbone.eval()
+
+
+def _make_room(backbone: PreTrainedModel, tokens: int) -> None:
+    """Embedding rows for tokens that were added: the mean of the others, not a draw, so that a load repeats itself."""
+    rows = backbone.get_input_embeddings().weight.shape[0]
+    if tokens <= rows:
+        return
+    backbone.resize_token_embeddings(tokens, mean_resizing=False)
+    with torch.no_grad():
+        for layer in (backbone.get_input_embeddings(), backbone.get_output_embeddings()):
+            layer.weight[rows:] = layer.weight[:rows].mean(dim=0)
 
 
 def config_of(folder: Path, family: Family) -> PreTrainedConfig:
