@@ -201,3 +201,36 @@ def test_the_published_tables_are_those_of_the_paper() -> None:
     # The paper's overall figure is the mean over domains, to the rounding of its table.
     for row in TABLE_2:
         assert np.mean(row.f1) == pytest.approx(row.overall_f1, abs=0.012)
+
+
+def test_electrocardiograms_are_asked_for_their_diagnoses(tmp_path: Path) -> None:
+    import wfdb
+
+    lines = []
+    for number, diagnosis in enumerate(("atrial fibrillation", "atrial fibrillation; left bundle branch block")):
+        seconds = np.arange(5000) / 500
+        signal = np.stack([np.sin(2 * np.pi * seconds * (1 + lead / 9)) for lead in range(12)], axis=1)
+        leads = "I II III aVR aVL aVF V1 V2 V3 V4 V5 V6".split()
+        wfdb.wrsamp(f"r{number}", 500, ["mV"] * 12, leads, signal, fmt=["16"] * 12, write_dir=str(tmp_path))
+        lines.append({"id": f"r{number}", "modality": "ECG", "record": f"r{number}", "diagnosis": diagnosis,
+                      "group": f"p{number}", "attrs": {"sex": "Male", "age": "70"}})  # fmt: skip
+    lines.append({"id": "gone", "modality": "ECG", "record": "gone", "diagnosis": "flutter"})
+    write_lines(tmp_path / "manifest.jsonl", lines)
+    said = [{"id": f"{tmp_path.name}/r{n}", "answer": "\\boxed{Atrial fibrillation}"} for n in range(2)]
+    report = evaluate(data_dir=tmp_path, predictions=answers(tmp_path, *said), progress=False, show=False)
+    one = report["sets"][f"ECG/{tmp_path.name}"]
+    assert one["items"] == 2
+    assert one["exact_match"]["value"] == 0.5
+    assert one["usual"]["macro_f1"] == pytest.approx(0.5)
+    (item, _) = open_questions(tmp_path)[0].items
+    assert item.load_waveforms()[0].shape == (12, 5000)
+
+    class Abstains(Says):
+        def read(self, sample: object, question: str | None = None) -> Read:
+            assert type(sample).__name__ == "Waveform"
+            made = Provenance("says", "1", "0" * 64, "2.25.2", "0", 0, 1, 1, 0.0)
+            return Read("2.25.3", question or "", "", (), (), "not trained on ECG", "", made)
+
+    report = evaluate(data_dir=tmp_path, reader=Abstains(), progress=False, show=False)
+    assert report["model"]["abstentions"] == {"not trained on ECG": 2}
+    assert report["overall"]["macro_f1"]["value"] == 0.0

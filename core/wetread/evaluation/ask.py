@@ -122,15 +122,19 @@ def _reader(model: str) -> Reads:
 
 def _by_reading(reader: Reads, answerer: dict[str, Any]) -> Callable[[TrainingItem], Prediction | None]:
     def respond(item: TrainingItem) -> Prediction | None:
-        if not item.images or item.videos or item.waveforms:
-            raise RefusedInput("question about a video, a waveform or text alone", item.location,
+        evidence = (*item.images, *item.waveforms)
+        if not evidence or item.videos:
+            raise RefusedInput("question about a video or text alone", item.location,
                                "answer it elsewhere and give --predictions")  # fmt: skip
-        first, *others = [_sample(item, source) for source in item.images]
+        first, *others = [_sample(item, source) for source in evidence]
         # Only Wetread's own reader takes further pictures; any other double of one picture is asked as it is.
         read = cast("Reader", reader).read(first, item.question, beside=others) if others else reader.read(
             first, item.question
         )  # fmt: skip
         answerer.update(name=read.provenance.model, version=read.provenance.model_version)
+        if read.abstention is not None:
+            said = answerer.setdefault("abstentions", {})
+            said[read.abstention] = said.get(read.abstention, 0) + 1
         return _prediction(read)
 
     return respond
@@ -143,6 +147,8 @@ def _sample(item: TrainingItem, source: object) -> Sample:
         return source.entry.load_sample()
     if not isinstance(source, Path):
         raise RefusedInput("picture that is no file", item.location, "give picture files")
+    if source in item.waveforms:
+        return load_sample(source)  # type: ignore[return-value]
     known = {modality.value: modality for modality in Modality} | MODALITY_OF_DOMAIN
     loaded = load_sample(source, known.get(item.domain, Modality.PHOTOGRAPH))
     return loaded  # type: ignore[return-value]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from wetread.errors import RefusedInput
 from wetread.training.data.climb import PARTS, ClimbLines, ClimbPart, annotation_files, open_climb
+from wetread.training.data.ecg_items import ecg_items, is_ecg_folder
 from wetread.training.data.item import Faults, TrainingItem
 from wetread.training.data.mimic.qa import open_qa
 from wetread.training.data.readers import manifest_items
@@ -20,11 +21,11 @@ from wetread.training.manifests import Part
 
 
 def holds_questions(path: Path) -> bool:
-    """True where a path is CLIMB's or MIMIC's: its own evaluation asks the questions that stand there."""
+    """True where a path asks questions of its own: CLIMB's, MIMIC's, or electrocardiograms with diagnoses."""
     if path.is_file():
         return path.suffix == ".jsonl" and path.name != "manifest.jsonl"
     if (path / "manifest.jsonl").is_file():
-        return False
+        return is_ecg_folder(path)
     return bool(annotation_files(path)) or bool(_own_parts(path)) or (path / "temporal_splits").is_dir()
 
 
@@ -37,7 +38,7 @@ def open_questions(path: Path, part: Part = "all") -> list[ItemSource]:
     if path.is_file():
         return [*open_climb(path)]
     if (path / "manifest.jsonl").is_file():
-        return [manifest_items(path, part)]
+        return [ecg_items(path, part) if is_ecg_folder(path) else manifest_items(path, part)]
     wanted: tuple[ClimbPart, ...] = ("train",) if part == "train" else ("test", "valid")
     found: list[ItemSource] = []
     if (path / "temporal_splits").is_dir():

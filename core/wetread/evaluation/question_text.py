@@ -38,6 +38,7 @@ def question_markdown(report: dict[str, Any]) -> str:
     for title, columns, published in published_rows(report):
         lines += [f"### {title}", "", *_table(columns, published), ""]
     lines.append("Square brackets: 95 % interval, bootstrap over patients.")
+    lines += [f"- abstained {n} times: {why}" for why, n in report["model"].get("abstentions", {}).items()]
     kinds = report["faults"]["counts"].items()
     lines += [f"- left out: {count} x {kind}" for kind, count in kinds]
     return "\n".join(lines)
