@@ -23,7 +23,7 @@ from wetread.errors import RefusedInput
 from wetread.regions import Description, describe
 from wetread.regions.facts import region_facts, told
 from wetread.regions.grid import Grid
-from wetread.regions.text import parse, render_region, render_scene
+from wetread.regions.text import parse, phrases_of, render_region, render_scene
 from wetread.terminology import Modality
 from wetread.training.manifests import Entry, EntryKind, read_labels, read_manifest
 
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from wetread.regions.attributes import Region
+    from wetread.regions.language import Words
     from wetread.training.volumes import Volume
 
 PAGE = "index.html"
@@ -161,7 +162,7 @@ figcaption { color: var(--dim); font-size: .85rem; margin-top: .25rem; }
 .scroll { overflow-x: auto; } table { border-collapse: collapse; font-size: .88rem; width: 100%; }
 th, td { text-align: left; vertical-align: top; padding: .35rem .7rem .35rem 0; border-top: 1px solid var(--line); }
 th { font-weight: 600; white-space: nowrap; } thead th { border-top: 0; color: var(--dim); }
-.swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; border: 1px solid var(--line);
+.swatch { display: inline-block; width: .8rem; height: .8rem; border-radius: 2px; border: 1px solid #8889;
   vertical-align: -1px; margin-right: .45rem; }
 """
 
@@ -229,13 +230,13 @@ _UNITS = {
 
 
 def _table(description: Description) -> str:
-    rows = []
+    rows, words = [], phrases_of(description.language).words
     for region in told(description):
         facts, shape = region_facts(description, region), region.shape
         numbers = f"circularity {shape.circularity:.2f}, solidity {shape.solidity:.2f}, ecc. {shape.eccentricity:.2f}"
         cells = []
         for title, keys in _COLUMNS:
-            lines = [_value(key, facts[key]) for key in keys if key in facts]
+            lines = [_value(key, facts[key], words) for key in keys if key in facts]
             lines += [numbers] if title == "Shape" else []
             cells.append("<td>" + "<br>".join(html.escape(line) for line in lines) + "</td>")
         name = f"<th>{_swatch(region)}{html.escape(region.colour.name)}<br>{html.escape(region.label)}</th>"
@@ -244,7 +245,7 @@ def _table(description: Description) -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _value(key: str, value: Any) -> str:
+def _value(key: str, value: Any, words: Words) -> str:
     if key == "patient":
         return "towards " + ", ".join(value)
     if key == "slices":
@@ -252,8 +253,7 @@ def _value(key: str, value: Any) -> str:
     if key == "colour_parts":
         return ", ".join(f"{name} {percent:g} %" for name, percent, _ in value)
     if key == "contrast":
-        family, contrast = value.split("/")
-        return f"{family}: {contrast}"
+        return words.contrast[value]
     return _UNITS.get(key, "{}").format(f"{value:g}" if isinstance(value, float) else value)
 
 

@@ -4,7 +4,8 @@ The colours were searched for the largest smallest distance: any two differ by a
 vision and for complete protanopia, deuteranopia and tritanopia as Machado, Oliveira and Fernandes (2009) simulate
 them. A test computes it. Regions get colours so that the sum of contrasts with the image under and around them is the
 largest (linear assignment). While there are at most ten regions each has its own; with more, the nine with the most
-pixels have their own and all others share the tenth, so that a colour word never means two described regions.
+pixels have their own and all others share the one that suits them best, so that a colour word never means two
+described regions.
 """
 
 from __future__ import annotations
@@ -74,16 +75,14 @@ def choose_colours(
     distances = _distances(np.concatenate([under, around]))
     contrast = np.minimum(distances[:count], distances[count:])
     order = sorted(range(count), key=lambda i: (-pixels[i], i))
-    own = order if count <= len(PALETTE) else order[: len(PALETTE) - 1]
-    rows, columns = linear_sum_assignment(contrast[own], maximize=True)
-    chosen = {own[row]: PALETTE[column] for row, column in zip(rows, columns, strict=True)}
-    left = [colour for colour in PALETTE if colour not in chosen.values()]
-    return tuple(chosen[i] if i in chosen else left[0] for i in range(count))
-
-
-def shares_colour(count: int) -> bool:
-    """True where more regions are shown than there are colours."""
-    return count > len(PALETTE)
+    own, others = order, order[:0]
+    if count > len(PALETTE):
+        own, others = order[: len(PALETTE) - 1], order[len(PALETTE) - 1 :]
+    chosen = dict.fromkeys(others, int(contrast[others].mean(axis=0).argmax()) if others else 0)
+    free = [number for number in range(len(PALETTE)) if number not in chosen.values()]
+    rows, columns = linear_sum_assignment(contrast[np.ix_(own, free)], maximize=True)
+    chosen |= {own[row]: free[column] for row, column in zip(rows, columns, strict=True)}
+    return tuple(PALETTE[chosen[i]] for i in range(count))
 
 
 def simulate(rgb: NDArray[np.float64], deficiency: str) -> NDArray[np.float64]:

@@ -154,17 +154,17 @@ def border_word(outline: Outline, filled: NDArray[np.bool_]) -> BorderWord | Non
     None for a network of thin lines (circularity under 0.05). Smooth: true solidity from 0.96 and roundness from
     0.88. What is not smooth is spiculated where its outline runs out in points and lobulated where it bulges: the
     skew of the distance of outline pixels from the centroid, in units of the ellipse of equal moments, is positive
-    for points and negative for bulges. Spiculated: skew over 0.1 and roundness under 0.8, or skew over -0.1 and
-    roundness under 0.5.
+    for points and negative for bulges. Spiculated: true solidity under 0.9, and skew over 0.1 with roundness under
+    0.8, or skew over -0.1 with roundness under 0.5.
     """
     if outline.circularity < NETWORK_CIRCULARITY:
         return None
     if outline.true_solidity >= SMOOTH_SOLIDITY and outline.roundness >= SMOOTH_ROUNDNESS:
         return BorderWord.SMOOTH
     skew = _outline_skew(filled)
-    if outline.roundness < (POINTED_ROUNDNESS if skew > POINTED_SKEW else ROUGH_ROUNDNESS) and skew > BLUNT_SKEW:
-        return BorderWord.SPICULATED
-    return BorderWord.LOBULATED
+    least = POINTED_ROUNDNESS if skew > POINTED_SKEW else ROUGH_ROUNDNESS
+    pointed = skew > BLUNT_SKEW and outline.roundness < least and outline.true_solidity < REGULAR_SOLIDITY
+    return BorderWord.SPICULATED if pointed else BorderWord.LOBULATED
 
 
 def border_word_of_volume(outline: Outline) -> BorderWord:
