@@ -176,3 +176,9 @@ def test_an_output_layer_that_is_the_embedding_is_no_missing_weight(kind: str, t
     assert "lm_head.weight" not in index["weight_map"]
     model = load_model(read_info(folder))
     assert model.backbone.lm_head.weight is model.backbone.get_input_embeddings().weight
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_older_spelling_of_rotary_settings_is_understood(kind: str, models: dict[str, LoadedModel]) -> None:
+    rope = models[kind].backbone.config.text_config.rope_parameters
+    assert (rope["rope_theta"], list(rope["mrope_section"])) == (1e6, [2, 2, 2])

@@ -186,10 +186,14 @@ def _write_words(tokenizer: Any, layout: Layout, target: Path) -> None:
 
 
 def _as_published(layout: Layout, target: Path, tokenizer: Any) -> None:
-    """The older two keep the language model's settings at the top level; QoQ-Med's ECG layout has its own type."""
+    """`config.json` as of transformers 4: the older two keep the language model's settings at the top level."""
     path = target / "config.json"
     config = json.loads(path.read_text(encoding="utf-8"))
     if layout.family == "qwen3_vl":
+        rope = config["text_config"].pop("rope_parameters")
+        config["text_config"] |= {"rope_theta": rope.pop("rope_theta"), "rope_scaling": rope}
+        config["vision_config"]["model_type"] = "qwen3_vl"
+        path.write_text(json.dumps(config, indent=2), encoding="utf-8")
         return
     text = config.pop("text_config")
     text.pop("model_type")
