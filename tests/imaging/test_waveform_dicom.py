@@ -120,6 +120,17 @@ def test_of_a_long_recording_ten_seconds_are_read_and_said():
     assert np.allclose(later.signals[0], lead_at("I", 30.0 + np.arange(2000) / 200.0), atol=0.00051)
 
 
+def test_of_hours_only_what_is_near_is_decoded():
+    item = group(("I", "II", "V1"), rate=100.0, seconds=10.0)
+    hours = 3
+    item.WaveformData = item.WaveformData * (hours * 360)
+    item.NumberOfWaveformSamples = 1000 * hours * 360
+    late = to_waveform([ecg([item], AMBULATORY)], start_s=7200.0)
+    assert late.recorded_s == hours * 3600.0
+    assert np.allclose(late.signals[1], lead_at("II", np.arange(1000) / 100.0), atol=0.00051)
+    assert "10800.0 s recorded: 7200 to 7210 s are read" in late.remarks
+
+
 def test_a_short_recording_is_read_and_said():
     waveform = read(ecg([group(seconds=7.5)]))
     assert waveform.seconds == 7.5

@@ -102,11 +102,15 @@ class Recording:
         signals: lead -> (samples,) float64 millivolts; not a number where the file has no value.
         rate_hz: samples a second.
         remarks: what the reader of the file had to say.
+        begins_s: where the signals begin in a recording of which only a part was taken out.
+        whole_s: length of that recording; that of the signals when None.
     """
 
     signals: dict[str, NDArray[np.float64]]
     rate_hz: float
     remarks: tuple[str, ...] = ()
+    begins_s: float = 0.0
+    whole_s: float | None = None
 
     @property
     def samples(self) -> int:
@@ -156,14 +160,15 @@ def windowed(recording: Recording, start_s: float, where: object) -> tuple[Recor
             "no lead that can be read", where, f"give at least one of the leads {', '.join(INDEPENDENT)}."
         )
     count = len(next(iter(signals.values())))
-    whole, first = count / recording.rate_hz, round(start_s * recording.rate_hz)
+    whole = (recording.whole_s or recording.seconds) - cut / recording.rate_hz
+    first = round((start_s - recording.begins_s) * recording.rate_hz)
     length = min(count - first, round(WINDOW_S * recording.rate_hz))
-    if start_s < 0 or length < SHORTEST_S * recording.rate_hz:
+    if first < 0 or length < SHORTEST_S * recording.rate_hz:
         found = max(length, 0) / recording.rate_hz
         raise RefusedInput(f"{found:.2f} s of ECG", where, f"give a recording of at least {SHORTEST_S:g} s.")
     signals = {lead: signal[first : first + length] for lead, signal in signals.items()}
     if length < count:
-        remarks.append(f"{whole:.1f} s recorded: {start_s:g} to {(first + length) / recording.rate_hz:g} s are read")
+        remarks.append(f"{whole:.1f} s recorded: {start_s:g} to {start_s + length / recording.rate_hz:g} s are read")
     if length < round(WINDOW_S * recording.rate_hz):
         remarks.append(f"{length / recording.rate_hz:.2f} s long: the model sees the rest of {WINDOW_S:g} s as zeros")
     signals = _sound(signals, remarks, where)

@@ -37,7 +37,8 @@ _REQUIRED = (
     "WaveformSampleInterpretation", "ChannelDefinitionSequence",
 )  # fmt: skip
 _DAMAGED = "the file is damaged or cut short; get it again from its source."
-_MOST_SAMPLES = 200_000_000
+_MOST_SAMPLES = 2_000_000_000
+_LONG_S, _AROUND_S = 600.0, 60.0
 
 
 def check_waveform(dataset: Dataset, where: object) -> None:
@@ -85,9 +86,9 @@ def to_waveform(datasets: Sequence[Dataset], start_s: float = 0.0) -> Waveform:
                            "give the file of one of them.")  # fmt: skip
     where = getattr(dataset, "filename", None) or dataset.SOPInstanceUID
     check_waveform(dataset, where)
-    signals, channels, rate, remarks = _leads_of(dataset, where)
-    remarks = [*wrapping_remarks(dataset), *remarks]
-    read, whole = windowed(Recording(signals, rate, tuple(remarks)), start_s, where)
+    recording, channels = _leads_of(dataset, start_s, where)
+    rate = recording.rate_hz
+    read, whole = windowed(recording, start_s, where)
     remarks = list(read.remarks)
     missing = missing_leads(read.signals, remarks)
     leads = in_order(read.signals)
@@ -111,8 +112,8 @@ def to_waveform(datasets: Sequence[Dataset], start_s: float = 0.0) -> Waveform:
 Leads = dict[str, "NDArray[np.float64]"]
 
 
-def _leads_of(dataset: Dataset, where: object) -> tuple[Leads, dict[str, tuple[int, int]], float, list[str]]:
-    """The standard leads of the rhythm, their channels, the rate, and remarks."""
+def _leads_of(dataset: Dataset, start_s: float, where: object) -> tuple[Recording, dict[str, tuple[int, int]]]:
+    """The standard leads of the rhythm and their channels; of hours of recording, the minutes around `start_s`."""
     groups = list(enumerate(dataset.WaveformSequence, start=1))
     for _, group in groups:
         check_rate(float(group.SamplingFrequency), where)
@@ -126,19 +127,31 @@ def _leads_of(dataset: Dataset, where: object) -> tuple[Leads, dict[str, tuple[i
         raise RefusedInput(f"no rhythm of at least {SHORTEST_S:g} s (longest group {longest:.2f} s)", where,
                            "give the recorded rhythm; median beats alone are not read.")  # fmt: skip
     number, main = max(rhythm, key=lambda g: (len(known[g[0]]), _is_original(g[1]), _seconds(g[1]), -g[0]))
-    signals, channels, remarks = _decoded(dataset, number, main, known[number], where)
+    part = _part(main, start_s)
+    signals, channels, remarks = _decoded(dataset, number, main, known[number], part, where)
     for other, group in rhythm:
         lacking = {lead: source for lead, source in known[other].items() if lead not in signals}
         if other == number or not lacking or not _fits(group, main):
             continue
-        more, places, said = _decoded(dataset, other, group, lacking, where)
+        more, places, said = _decoded(dataset, other, group, lacking, part, where)
         signals, channels, remarks = signals | more, channels | places, [*remarks, *said]
         if float(group.get("MultiplexGroupTimeOffset") or 0) != float(main.get("MultiplexGroupTimeOffset") or 0):
             remarks.append(f"lead {', '.join(more)} recorded at another time than the rest")
     passed = len(groups) - len({place[0] for place in channels.values()})
     if passed:
         remarks.append(f"{passed} of {len(groups)} multiplex groups not read (median beats, or nothing new)")
-    return signals, channels, float(main.SamplingFrequency), remarks
+    rate = float(main.SamplingFrequency)
+    told = (*wrapping_remarks(dataset), *remarks)
+    return Recording(signals, rate, told, part.start / rate, _seconds(main)), channels
+
+
+def _part(group: Dataset, start_s: float) -> slice:
+    """The samples to decode: all, or of a recording of more than ten minutes only some around the start."""
+    samples, rate = int(group.NumberOfWaveformSamples), float(group.SamplingFrequency)
+    if samples <= _LONG_S * rate or not 0 <= start_s * rate < samples:
+        return slice(0, samples)
+    first = round(start_s * rate)
+    return slice(first, min(first + round(_AROUND_S * rate), samples))
 
 
 def _sources(group: Dataset, where: object) -> dict[str, tuple[int, float]]:
@@ -185,13 +198,13 @@ def _fits(group: Dataset, main: Dataset) -> bool:
 
 
 def _decoded(
-    dataset: Dataset, number: int, group: Dataset, wanted: dict[str, tuple[int, float]], where: object
+    dataset: Dataset, number: int, group: Dataset, wanted: dict[str, tuple[int, float]], part: slice, where: object
 ) -> tuple[Leads, dict[str, tuple[int, int]], list[str]]:
     """Millivolts of the wanted leads of one group, their channels, and remarks on filters and skew."""
     kind = _TYPES[str(group.WaveformSampleInterpretation), int(group.WaveformBitsAllocated)]
     stored_as = np.dtype(kind).newbyteorder("<" if dataset.original_encoding[1] is not False else ">")
     samples, count = int(group.NumberOfWaveformSamples), int(group.NumberOfWaveformChannels)
-    stored = np.frombuffer(group.WaveformData, dtype=stored_as, count=samples * count).reshape(samples, count)
+    stored = np.frombuffer(group.WaveformData, dtype=stored_as, count=samples * count).reshape(samples, count)[part]
     padding = group.get("WaveformPaddingValue")
     padded = np.frombuffer(padding, dtype=stored_as)[0] if padding and len(padding) >= stored_as.itemsize else None
     rate = float(group.SamplingFrequency)
