@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
+from torch.nn import functional
 
 from wetread.model.grounded import pad_sequences
-from wetread.model.grounding import GroundingHead, GroundingSize
+from wetread.model.grounding import Classes, GroundingHead, GroundingSize, mask_agreement
 
 SIZE = GroundingSize(language=32, width=32, heads=4, rounds=3, detail=(8, 8, 16, 16), mask=8)
 
@@ -78,3 +81,64 @@ def test_padding_finds_the_seg_tokens_of_the_answer_only() -> None:
     assert sequences.seg_positions.tolist() == [[2], [0]]
     assert sequences.seg_present.tolist() == [[True], [False]]
     assert sequences.present.tolist() == [[True] * 4, [True] * 3 + [False]]
+
+
+@pytest.mark.parametrize(
+    ("switch", "gate"), [("vision_to_language", "gate_language"), ("language_to_vision", "gate_pixel")]
+)
+def test_a_way_that_is_switched_off_stays_closed_whatever_its_gate(switch: str, gate: str) -> None:
+    torch.manual_seed(1)
+    model = GroundingHead(dataclasses.replace(SIZE, **{switch: False})).eval()
+    closed = model(*inputs()).mask_logits
+    getattr(model, gate).data.fill_(0.7)
+    assert torch.equal(closed, model(*inputs()).mask_logits)
+
+
+def test_a_picture_stops_when_its_masks_stand_still_and_the_others_go_on() -> None:
+    model = head()
+    model.gate_pixel.data.fill_(2.0)
+    whole = model(*inputs(), rounds=5)
+    agree = [mask_agreement(a.flatten(2), b.flatten(2)).amin(1)
+             for a, b in zip(whole.coarse_logits[1:], whole.coarse_logits, strict=False)]  # fmt: skip
+    threshold = (float(agree[0].min()) + float(agree[0].max())) / 2
+    stopped = model(*inputs(), rounds=5, stop_iou=threshold)
+    assert stopped.rounds is not None
+    assert whole.rounds is not None
+    assert whole.rounds.tolist() == [5, 5]
+    first, last = int(stopped.rounds.argmin()), int(stopped.rounds.argmax())
+    assert stopped.rounds[first] == 2
+    assert stopped.rounds[last] > 2
+    torch.testing.assert_close(stopped.coarse_logits[-1][first], whole.coarse_logits[1][first])
+    alone = int(stopped.rounds[last]) - 1
+    torch.testing.assert_close(stopped.coarse_logits[-1][last], whole.coarse_logits[alone][last])
+
+
+def test_two_rounds_never_stop_early() -> None:
+    assert head()(*inputs(), rounds=2, stop_iou=0.0).rounds.tolist() == [2, 2]
+
+
+def test_agreement_is_the_iou_of_two_masks() -> None:
+    first = torch.tensor([[[1.0, 1.0, -1.0, -1.0], [-1.0, -1.0, -1.0, -1.0]]])
+    second = torch.tensor([[[1.0, -1.0, 1.0, -1.0], [-1.0, -1.0, -1.0, -1.0]]])
+    assert mask_agreement(first, second).tolist() == [[pytest.approx(1 / 3), 1.0]]
+
+
+def test_every_round_can_give_its_fine_mask() -> None:
+    out = head()(*inputs(), every_fine=True)
+    assert len(out.fine_logits) == 3
+    torch.testing.assert_close(out.fine_logits[-1], out.mask_logits)
+    torch.testing.assert_close(out.mask_logits, head()(*inputs()).mask_logits)
+
+
+def test_a_class_is_the_cosine_of_the_span_with_each_label_over_the_temperature() -> None:
+    torch.manual_seed(1)
+    model = GroundingHead(dataclasses.replace(SIZE, rounds=1, classes=True)).eval()
+    spans = torch.zeros(2, 3, 7, dtype=torch.bool)
+    spans[:, :, 2:4] = True
+    labels = torch.randn(5, 32)
+    pictures, vision, language, mask, query = inputs()
+    (logits,) = model(pictures, vision, language, mask, query, classes=Classes(spans, labels)).class_logits
+    states = model.language_norm(model.language_in(language))
+    named = model.class_out(states[:, 2:4].mean(1))
+    by_hand = functional.cosine_similarity(named[:, None], model.label_in(labels)[None], dim=-1) / 0.07
+    torch.testing.assert_close(logits, by_hand[:, None].expand(-1, 3, -1))

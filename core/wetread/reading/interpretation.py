@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wetread.findings import Finding, Mask
+from wetread.imaging.sample import SampleKind
 from wetread.model.answers import parse_answer
 from wetread.model.prompts import asked_label
 from wetread.reading.coverage import is_learned_size, label_gap, modality_gap, size_gap
@@ -18,6 +19,7 @@ from wetread.reading.groundedness import check_box, check_mask, check_region
 from wetread.reading.planes import ground_planes
 from wetread.reading.request import ReadEvent
 from wetread.regions.description import component_boxes, measure, sentence, without_specks
+from wetread.regions.islands import planes_without_islands
 from wetread.terminology import find_target
 
 if TYPE_CHECKING:
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
 
 LEAST_SPECK, LEAST_CELLS, LEAST_REGION = 5e-5, 2e-4, 1e-3
 """Least share of the picture: of one object of a countable target, of all its objects, of another target's region."""
+ANATOMY = "91723000"
+"""SNOMED CT: Anatomical Structure; of one organ a network's islands are errors, of lesions they are satellites."""
 UNJUDGED_PRESENCE = 0.5
 """Of a box without a grounding head, which alone judges presence."""
 MORE_TOKENS = 16
@@ -171,6 +175,8 @@ def _mask(sample: Sample, target: Target, grounded: PlaneMasks) -> Mask:
     if target.countable:
         speck = max(int(LEAST_SPECK * sample.shape[1] * sample.shape[2]), 4)
         planes = {plane: without_specks(marked, speck) for plane, marked in planes.items()}
+    elif sample.kind is SampleKind.VOLUME and target.category.code == ANATOMY:
+        planes = planes_without_islands(planes)
     return Mask(sample.shape, planes)
 
 

@@ -277,6 +277,8 @@ def _statement(recipe: Recipe, lessons: Lessons, step: int) -> dict[str, Any]:
         "family": "qwen3_vl",
         "box_frame": BoxFrame.MODEL.value,
         "side": SIDE,
+        "images": 1,
+        "volume_query": "fixed",
         "modalities": [modality.value for modality in lessons.modalities()],
         "labels": list(dict.fromkeys(label for item in recipe.sets for label in item.labels)),
         "field_mm": {label: item.field_mm for item in recipe.sets if item.field_mm for label in item.labels},
