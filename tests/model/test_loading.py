@@ -80,6 +80,7 @@ class TestWhatTheHardwareChooses:
             (ModelOptions(dtype="int3"), "no such number format"),
             (ModelOptions(quantise=3), "3-bit"),
             (ModelOptions(attention="magic"), "no such attention"),
+            (ModelOptions(most_pixels=-1), "pictures of -1 pixels"),
             (ModelOptions(device="cpu", attention="flash_attention_2"), "flash-attn cannot be used"),
         ],
     )

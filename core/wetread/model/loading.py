@@ -35,6 +35,7 @@ TOKENIZER_FILE, PREPROCESSOR_FILE = "tokenizer.json", "preprocessor_config.json"
 DTYPES = {"bfloat16": torch.bfloat16, "float16": torch.float16, "float32": torch.float32}
 ECG_PREFIX = "time_series_embedding."
 """Weights of QoQ-Med's ECG encoder and projection, beside those of the language model."""
+FEWEST_PIXELS = 32 * 32
 _LONGEST_REASON = 300
 
 
@@ -55,6 +56,10 @@ def resolved(options: ModelOptions) -> ModelOptions:
         raise ModelUnavailable("no such number format", dtype, f"use {', '.join(DTYPES)}")
     if options.quantise not in (None, 4, 8):
         raise ModelUnavailable(f"{options.quantise}-bit weights", "quantise", "use 4 or 8")
+    if options.most_pixels is not None and options.most_pixels < FEWEST_PIXELS:
+        raise ModelUnavailable(
+            f"pictures of {options.most_pixels} pixels", "most-pixels", f"give {FEWEST_PIXELS} or more"
+        )
     if options.attention not in (None, "sdpa", "eager", "flash_attention_2"):
         raise ModelUnavailable("no such attention", options.attention, "use sdpa, eager or flash_attention_2")
     flash = flash_attention_usable(device, dtype)
