@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from wetread import DEFAULT_MODEL, __version__
 from wetread.commands.arguments import add_targets, add_triplets
+from wetread.commands.data_arguments import add_data
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
@@ -73,7 +74,7 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, _add_data,
+        _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, add_data,
         _add_convert_ecg, add_targets, add_triplets,
     ):  # fmt: skip
         add(commands, common)
@@ -304,56 +305,6 @@ def _add_train_drpo(kinds: _Commands, common: argparse.ArgumentParser) -> None:
     rewarded.set_defaults(run=_train_drpo)
 
 
-def _add_data(commands: _Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "data", help="check CLIMB on disk, build questions from MIMIC-IV", description="Data sets for training."
-    )
-    kinds = parser.add_subparsers(metavar="KIND", required=True)
-    check = kinds.add_parser(
-        "check",
-        parents=[common],
-        help="which CLIMB data sets are on disk, complete or broken",
-        description="Read every annotation line below CLIMB's root and look up every file it names.",
-    )
-    check.add_argument("root", metavar="ROOT", type=Path, help="CLIMB's root folder")
-    check.add_argument("--json", action="store_true", help="the whole report as JSON")
-    check.add_argument("--quiet", action="store_true", help="no progress")
-    check.set_defaults(run=_data_check)
-    mimic = kinds.add_parser(
-        "mimic",
-        parents=[common],
-        help="build question sets from MIMIC-IV: length of stay, mortality and the five QA types",
-        description="Build question sets from MIMIC-IV's csv.gz files; an interrupted build goes on where it was.",
-    )
-    mimic.add_argument("root", metavar="ROOT", type=Path, help="folder with hosp/ and icu/, or CLIMB's root")
-    mimic.add_argument("--out", metavar="DIR", type=Path, required=True, help="where the question sets are written")
-    mimic.add_argument("--hours", type=float, default=48.0, metavar="H", help="evidence up to; default: %(default)s")
-    mimic.add_argument("--tokens", type=int, default=4096, metavar="N", help="budget of a record's text; %(default)s")
-    mimic.add_argument("--model", metavar="NAME|PATH", help="count tokens with this model's tokenizer")
-    mimic.add_argument("--limit", type=int, metavar="N", help="at most so many admissions")
-    mimic.add_argument("--seed", type=int, default=0, metavar="N", help="of the split and the choices; %(default)s")
-    mimic.add_argument("--quiet", action="store_true", help="no progress")
-    mimic.set_defaults(run=_data_mimic)
-
-
-def _add_convert_ecg(commands: _Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "convert-ecg",
-        parents=[common],
-        help="convert a published ECG-JEPA checkpoint (.pth) to safetensors, once",
-        description="Convert a published ECG-JEPA checkpoint (.pth) to safetensors; no code in it is run.",
-    )
-    parser.add_argument("checkpoint", metavar="FILE.pth", help="the published checkpoint")
-    parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="where to write it")
-    parser.set_defaults(run=_convert_ecg)
-
-
-def _convert_ecg(options: argparse.Namespace) -> int:
-    from wetread.commands.convert_ecg import run
-
-    return run(options)
-
-
 def _read(options: argparse.Namespace) -> int:
     from wetread.commands.read import run
 
@@ -430,15 +381,3 @@ def _train_ablate(options: argparse.Namespace) -> int:
     card = ablate(options.config, report=lambda line: print(line, flush=True))
     print(f"The report is in {card}.")
     return DONE
-
-
-def _data_check(options: argparse.Namespace) -> int:
-    from wetread.commands.data import check
-
-    return check(options)
-
-
-def _data_mimic(options: argparse.Namespace) -> int:
-    from wetread.commands.data import mimic
-
-    return mimic(options)

@@ -29,6 +29,7 @@ def mimic(options: argparse.Namespace) -> int:
         hours=options.hours,
         tokens=options.tokens,
         model=options.model,
+        mortality=options.mortality,
         limit=options.limit,
         seed=options.seed,
         progress=not options.quiet,

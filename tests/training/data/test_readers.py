@@ -92,3 +92,36 @@ def test_real_sets_load() -> None:
         assert loaded.images[0].dtype == np.uint8
     volumes = manifest_items(SHARED / "mr_hippocampus", "holdout", slices=True)
     assert volumes[5].loaded().mask.shape == volumes[5].pictures()[0].shape[:2]
+
+
+def test_triplets_become_items_with_the_mask_their_question_points_at(tmp_path: Path) -> None:
+    from wetread.training.data import triplet_items
+    from wetread.training.data.triplet_items import TripletItems
+    from wetread.training.triplets import Request, build
+
+    source = tmp_path / "set"
+    lines = []
+    for number in range(6):
+        draw(source / f"{number}.png")
+        draw(source / f"{number}_m.png")
+        lines.append({"id": str(number), "modality": "ultrasound", "image": f"{number}.png", "group": f"p{number}",
+                      "masks": [{"label": "lesion", "path": f"{number}_m.png"}]})  # fmt: skip
+    (source / "manifest.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    build(Request(source, tmp_path / "out", workers=1, shard_items=4))
+    items = TripletItems(tmp_path / "out", pixels_only=True)
+    assert len(items) == 6
+    seen = list(ItemStream([items], load=True, seed=1))
+    assert {item.answer for item in seen} == {"lesion"}
+    assert all(item.mask.sum() == 200 for item in seen)
+    mixed = TripletItems(tmp_path / "out", seed=3)
+    kinds = {mixed[i].extra["kind"] for i in range(6)}
+    assert len(kinds) > 1
+    for i in range(6):
+        item = mixed[i].loaded()
+        assert (item.mask is not None) == (item.extra["kind"] in ("location to mask", "class to mask"))
+    min((tmp_path / "out").glob("*.tar")).write_bytes(b"torn")
+    triplet_items._shard.cache_clear()
+    with pytest.raises(FaultyItem, match="unreadable shard"):
+        mixed[0]
+    with pytest.raises(RefusedInput, match="no finished triplets"):
+        TripletItems(tmp_path)

@@ -16,7 +16,7 @@ from wetread.training.data.jsonl import JsonLines, inside
 from wetread.training.data.stream import FaultyItem, Items
 from wetread.training.manifests import Part, split
 
-QUESTION = "What does this electrocardiogram show? Answer with one or multiple phrases from the following, separated by commas:"
+QUESTION = "What does this electrocardiogram show? Answer with one or multiple phrases from the following:"
 
 
 def is_ecg_folder(folder: Path) -> bool:
