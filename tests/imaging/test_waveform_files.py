@@ -180,13 +180,22 @@ class TestNumpy:
             ({"signals": signals(("I", "II")), "leads": ["I"], "rate_hz": 500}, "1 lead names for 2 leads"),
             ({"signals": signals(), "rate_hz": [1, 2]}, "rate_hz is not one number"),
             ({"signals": signals() + 0 * np.where(np.arange(5000) == 7, np.nan, 0), "rate_hz": 500}, "not numbers"),
-            ({"signals": np.full((12, 5000), np.inf), "rate_hz": 500}, "5000 samples of lead I are not numbers"),
+            ({"signals": np.full((12, 5000), np.inf), "rate_hz": 500}, "no lead that can be read"),
         ],
         ids=lambda value: value if isinstance(value, str) else "",
     )
     def test_what_cannot_be_read_is_one_line(self, tmp_path, arrays, words):
         np.savez(tmp_path / "e.npz", **arrays)
         assert words in refusal(tmp_path / "e.npz")
+
+    def test_a_lead_without_values_is_missing_and_empty_ends_are_cut(self, tmp_path):
+        held = signals(("I", "II", "V1"))
+        held[2], held[:, 4800:] = np.nan, np.nan
+        np.savez(tmp_path / "e.npz", signals=held, rate_hz=500, leads=["I", "II", "V1"])
+        waveform = load_sample(tmp_path / "e.npz")
+        assert waveform.leads == ("I", "II")
+        assert waveform.seconds == 9.6
+        assert "V1" in waveform.missing
 
     def test_pickles_and_damaged_archives_are_refused(self, tmp_path):
         np.save(tmp_path / "e.npy", np.array([{"a": 1}], dtype=object))

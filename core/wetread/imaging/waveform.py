@@ -147,7 +147,7 @@ def windowed(recording: Recording, start_s: float, where: object) -> tuple[Recor
     """
     check_rate(recording.rate_hz, where)
     signals, remarks = dict(recording.signals), list(recording.remarks)
-    signals, cut = _without_ends(signals)
+    signals, cut = without_ends(signals)
     if cut:
         remarks.append(f"{cut / recording.rate_hz:.2f} s without values at the ends of the recording left out")
     empty = [lead for lead, signal in signals.items() if not np.isfinite(signal).any()]
@@ -191,7 +191,7 @@ def in_order(signals: dict[str, NDArray[np.float64]]) -> tuple[str, ...]:
     return tuple(lead for lead in STANDARD if lead in signals)
 
 
-def _without_ends(signals: dict[str, NDArray[np.float64]]) -> tuple[dict[str, NDArray[np.float64]], int]:
+def without_ends(signals: dict[str, NDArray[np.float64]]) -> tuple[dict[str, NDArray[np.float64]], int]:
     """Leads without the samples at either end where none of them has a value, and how many those were."""
     held = np.flatnonzero(np.isfinite(np.stack(list(signals.values()))).any(axis=0)) if signals else np.array([])
     if held.size == 0:

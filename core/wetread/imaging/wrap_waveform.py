@@ -15,7 +15,7 @@ import numpy as np
 from wetread.errors import RefusedInput
 from wetread.imaging.kinds import sop_class
 from wetread.imaging.leads import STANDARD, code_of
-from wetread.imaging.waveform import MOST_MV, Recording, check_rate
+from wetread.imaging.waveform import MOST_MV, Recording, windowed, without_ends
 from wetread.imaging.wrapped import ONLY_FIRST_MINUTE, RESAMPLED, TIME_UNKNOWN
 from wetread.imaging.wrapped_instance import content_hash, new_instance
 
@@ -42,6 +42,7 @@ def wrap_recording(recording: Recording, where: object = "recording", started: s
     Raises:
         RefusedInput: no lead, an absurd rate, values that are no millivolts or no numbers.
     """
+    windowed(recording, 0.0, where)  # what would be refused when it is read is refused here, under the file's name
     recording = _within_dicom(recording, where)
     leads = tuple(lead for lead in STANDARD if lead in recording.signals)
     signals = np.stack([recording.signals[lead] for lead in leads], axis=1)
@@ -74,10 +75,8 @@ def _within_dicom(recording: Recording, where: object) -> Recording:
 
     from scipy.signal import resample_poly
 
-    if not recording.signals:
-        raise RefusedInput("no standard lead", where, f"name the leads: {', '.join(STANDARD)}.")
-    check_rate(recording.rate_hz, where)
-    signals, rate, remarks = recording.signals, recording.rate_hz, list(recording.remarks)
+    signals, _ = without_ends({k: v for k, v in recording.signals.items() if np.isfinite(v).any()})
+    rate, remarks = recording.rate_hz, list(recording.remarks)
     if recording.seconds > LONGEST_S:
         signals = {lead: signal[: round(LONGEST_S * rate)] for lead, signal in signals.items()}
         remarks.append(ONLY_FIRST_MINUTE)
@@ -94,8 +93,6 @@ def _within_dicom(recording: Recording, where: object) -> Recording:
 
 
 def _refuse_values(signals: np.ndarray, leads: tuple[str, ...], where: object) -> None:
-    if len(signals) == 0:
-        raise RefusedInput("a recording without samples", where, "give a recording of ten seconds.")
     bad = (~np.isfinite(signals)).sum(axis=0)
     if bad.any():
         worst = int(bad.argmax())
