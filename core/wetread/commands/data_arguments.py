@@ -47,24 +47,6 @@ def add_data(commands: Commands, common: argparse.ArgumentParser) -> None:
     mimic.set_defaults(run=_data_mimic)
 
 
-def _add_convert_ecg(commands: _Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "convert-ecg",
-        parents=[common],
-        help="convert a published ECG-JEPA checkpoint (.pth) to safetensors, once",
-        description="Convert a published ECG-JEPA checkpoint (.pth) to safetensors; no code in it is run.",
-    )
-    parser.add_argument("checkpoint", metavar="FILE.pth", help="the published checkpoint")
-    parser.add_argument("--out", metavar="FILE.safetensors", required=True, help="where to write it")
-    parser.set_defaults(run=_convert_ecg)
-
-
-def _convert_ecg(options: argparse.Namespace) -> int:
-    from wetread.commands.convert_ecg import run
-
-    return run(options)
-
-
 def _data_check(options: argparse.Namespace) -> int:
     from wetread.commands.data import check
 
