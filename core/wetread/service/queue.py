@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Connection, RowMapping
 
-    from wetread.jobs.database import Database
+    from wetread.records.database import Database
 
 LEASE_SECONDS = 30.0
 MOST_ATTEMPTS = 3
