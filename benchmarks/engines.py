@@ -14,6 +14,7 @@ import json
 import os
 import platform
 import statistics
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -174,19 +175,19 @@ def measure(rounds: int) -> dict[str, Any]:
     def same_read(one: Any, other: Any) -> bool:
         return one.answer == other.answer and [f.box for f in one.findings] == [f.box for f in other.findings]
 
-    results = {
-        "repeated_question": repeated_question(engine, rounds),
-        "clients": {
-            f"answers_of_{FIXED}_tokens": clients(fixed, tuple.__eq__, rounds),
-            "vision_and_own_answer": clients(from_picture, tuple.__eq__, rounds),
-            "questions_on_one_picture": clients(same_picture, tuple.__eq__, rounds),
-            "whole_reads_of_new_pictures": clients(read_new, same_read, rounds),
-            "whole_reads_of_known_pictures": clients(read_again, same_read, rounds),
-        },
-        "hidden_states": hidden_states(engine, rounds),
-        "own_answer_tokens": len(own.answer),
-        "prompt_tokens": len(own.prompt),
+    parts: dict[str, Callable[[], dict[str, Any]]] = {
+        "repeated_question": lambda: repeated_question(engine, rounds),
+        f"clients, answers of {FIXED} tokens": lambda: clients(fixed, tuple.__eq__, rounds),
+        "clients, picture and own answer": lambda: clients(from_picture, tuple.__eq__, rounds),
+        "clients, questions on one picture": lambda: clients(same_picture, tuple.__eq__, rounds),
+        "clients, whole reads of new pictures": lambda: clients(read_new, same_read, rounds),
+        "clients, whole reads of known pictures": lambda: clients(read_again, same_read, rounds),
+        "hidden_states": lambda: hidden_states(engine, rounds),
     }
+    results: dict[str, Any] = {"own_answer_tokens": len(own.answer), "prompt_tokens": len(own.prompt)}
+    for name, part in parts.items():
+        results[name] = part()
+        print(f"{name}: {results[name]}", file=sys.stderr, flush=True)
     reader.close()
     return results
 

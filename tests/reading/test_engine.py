@@ -15,9 +15,13 @@ import torch
 from tiny_checkpoints import build_checkpoint
 from wetread.errors import ModelUnavailable, ReadCancelled
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
+from wetread.model.backbone import seg_id
 from wetread.model.checkpoint import SHIPPED, read_info
 from wetread.model.encoded import Encoded
+from wetread.model.grounded import GroundedModel
+from wetread.model.grounding import GroundingHead
 from wetread.model.prompts import FIND_ALL, segment_question, user_text
+from wetread.model.write_back import written_back
 from wetread.reading import Reader
 from wetread.reading.batching import Limits
 from wetread.reading.caches import ByteBoundedCache
@@ -260,6 +264,40 @@ class TestStates:
         written = mini.write(shown, NUCLEI, longest=3)
         assert mini.segs(written) == 0
         assert mini.ground(shown, written).logits.shape[:2] == (1, 0)
+
+
+@needs_weights
+def test_words_after_a_mark_see_its_mask_where_the_head_writes_back(mini: InProcessEngine) -> None:
+    plain = mini.load()
+    torch.manual_seed(0)
+    head = GroundingHead(replace(plain.head.size, write_back=True)).eval()
+    with torch.no_grad():
+        head.gate_write.fill_(40.0)  # far from the zero it starts with, so that words change
+    model = replace(plain, grounded=GroundedModel(plain.backbone, head).eval())
+    shown = mini.encode([tissue(mini, 4)])
+    prompt = tuple(model.prompt(NUCLEI, shown))
+    longest = 100
+
+    def residual(states: torch.Tensor, place: torch.Tensor) -> torch.Tensor:
+        tokens = [0] * states.shape[1]
+        tokens[int(place)] = seg_id(model.tokenizer)
+        return model.ground(shown, model.sequences((), tokens), states).residual
+
+    norm = model.backbone.model.language_model.norm
+    with torch.inference_mode():
+        ids = torch.tensor([prompt])
+        with written_back(model.backbone, seg_id(model.tokenizer), residual, norm=norm):
+            expected = model.backbone.generate(
+                **model.forward_inputs(ids, shown), do_sample=False, max_new_tokens=longest,
+                eos_token_id=list(model.ends), pad_token_id=model.pad, suppress_tokens=placeholders(model.backbone),
+            )[0, len(prompt) :].tolist()  # fmt: skip
+        decoder = Decoder(model, ByteBoundedCache(0))
+        rows = [Row(prompt, shown, frozenset(model.ends), longest) for _ in range(2)]
+        decoder.start(rows)
+        while decoder.rows:
+            decoder.step()
+    assert all(row.answer == [t for t in expected if t not in model.ends] for row in rows)
+    assert tuple(rows[0].answer) != mini.write(shown, NUCLEI, longest=longest).answer
 
 
 @needs_weights
