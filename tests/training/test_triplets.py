@@ -317,3 +317,12 @@ def test_a_polygon_marks_the_pixels_whose_centres_it_holds():
     expected = np.zeros((8, 8), dtype=bool)
     expected[1:4, 2:6] = True
     assert np.array_equal(mask, expected)
+
+
+def test_webdataset_reads_the_shards(sets, tmp_path):
+    import webdataset
+
+    build(request(sets("ledger"), tmp_path))
+    found = list(webdataset.WebDataset([str(p) for p in sorted(tmp_path.glob("*.tar"))], shardshuffle=False))
+    assert [item["__key__"] for item in found] == [t.key for t in read_triplets(tmp_path)]
+    assert all({"png", "mask0.png", "json"} <= set(item) for item in found)

@@ -9,7 +9,8 @@ from wetread.commands.present import field
 from wetread.imaging.kinds import parse_modality
 from wetread.training.layouts.detecting import Layout
 from wetread.training.layouts.picture import Options
-from wetread.training.triplets import BAD, MANIFEST, Request, build, make_plan
+from wetread.training.triplet_reader import MANIFEST
+from wetread.training.triplets import BAD, Request, build, make_plan
 
 if TYPE_CHECKING:
     import argparse

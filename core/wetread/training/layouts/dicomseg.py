@@ -78,13 +78,14 @@ def index(root: Path, options: Options) -> Index:
     from wetread.imaging.kinds import modality_of
 
     found = Index(licence=options.licence)
-    files: defaultdict[str, list[tuple[str, Path]]] = defaultdict(list)
+    files: defaultdict[tuple[str, str], list[tuple[str, Path]]] = defaultdict(list)  # a series, one kind of object
     segs: list[tuple[Path, Dataset]] = []
     for path, header in _headers(root):
         if header.get("SOPClassUID") in SEGMENTATIONS:
             segs.append((path, header))
         else:
-            files[str(header.get("SeriesInstanceUID", ""))].append((str(header.get("SOPInstanceUID", "")), path))
+            series_and_kind = (str(header.get("SeriesInstanceUID", "")), str(header.get("SOPClassUID", "")))
+            files[series_and_kind].append((str(header.get("SOPInstanceUID", "")), path))
     by_image = {uid: series for series, members in files.items() for uid, _ in members}
     for path, header in segs:
         name = relative(root, path)
@@ -141,11 +142,11 @@ def _of_planes(seg: Any, sample: Sample, numbers: list[int]) -> NDArray[Any]:
 
 
 def segment_name(item: Dataset) -> str:
-    """A segment's label, or what its type code says where that is a target and the label is not."""
+    """A segment's label where that is a target, else what its type code says: labels are often "Segment_1"."""
     label = str(item.get("SegmentLabel") or "")
     kinds = item.get("SegmentedPropertyTypeCodeSequence") or []
     meaning = str(kinds[0].get("CodeMeaning", "")) if kinds else ""
-    if find_target(label) is None and find_target(meaning) is not None:
+    if find_target(label) is None and meaning:
         sides = kinds[0].get("SegmentedPropertyTypeModifierCodeSequence") or []
         side = str(sides[0].get("CodeMeaning", "")).lower() if sides else ""
         return f"{side} {meaning}" if side in ("left", "right") else meaning
