@@ -246,9 +246,7 @@ def _add_evaluate(commands: _Commands, common: argparse.ArgumentParser) -> None:
         description="Measure a model on a folder with a manifest.jsonl: Dice, box IoU, AP50 and F1 per label.",
     )
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
-    parser.add_argument(
-        "--data", metavar="DIR", type=Path, required=True, help="folder with a manifest.jsonl, CLIMB's, or a JSONL file"
-    )
+    parser.add_argument("--data", metavar="DIR", type=Path, required=True, help="folder with a manifest, or CLIMB's")
     parser.add_argument("--predictions", metavar="FILE", type=Path, help="answers of any model, one JSON object a line")
     parser.add_argument("--report", metavar="DIR", type=Path, help="write report.md, report.html and report.json here")
     parser.add_argument("--json", metavar="FILE", type=Path, help="write the figures here as well")

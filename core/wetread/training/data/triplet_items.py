@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tarfile
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -63,8 +64,8 @@ class TripletItems:
         where = f"{path.name}:{place}"
         try:
             triplet = _shard(path)[place]
-        except RefusedInput as error:
-            raise FaultyItem("unreadable shard", where, error.what) from error
+        except (RefusedInput, tarfile.TarError) as error:
+            raise FaultyItem("unreadable shard", where, type(error).__name__) from error
         except IndexError as error:
             raise FaultyItem("shard with fewer triplets than its record says", where) from error
         return self._item(triplet, where)
