@@ -14,7 +14,8 @@ import torch
 
 from wetread.errors import ModelUnavailable, ReadCancelled
 from wetread.reading import batching
-from wetread.reading.batching import Batcher, Limits, Writing, is_out_of_memory
+from wetread.reading.batching import Batcher, Limits, Writing
+from wetread.reading.memory import is_out_of_memory
 
 END = 9
 

@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import torch
 
 from wetread.errors import ModelUnavailable, ReadCancelled
+from wetread.reading.memory import is_out_of_memory, release_memory
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -365,21 +366,6 @@ class Batcher:
             "not enough memory, also for a single picture or answer and with empty caches", self._name,
             "free memory, use a smaller model, fewer pictures in one question or a machine with more memory",
         )  # fmt: skip
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """True for the ways in which torch and Python say that memory ran out, on any device."""
-    if isinstance(error, MemoryError | torch.OutOfMemoryError):
-        return True
-    return isinstance(error, RuntimeError) and any(
-        said in str(error) for said in ("can't allocate memory", "out of memory", "CUBLAS_STATUS_ALLOC_FAILED")
-    )
-
-
-def release_memory() -> None:
-    """Give cached blocks back to the device."""
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def settle(future: Future[Any], outcome: Any) -> None:
