@@ -4,6 +4,7 @@ accelerate launch --cpu --num_processes 2 drpo_processes.py OUT
 """
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -45,13 +46,11 @@ def reward(completions, row, **_):
 def main(out: Path) -> None:
     """Train; the main process writes."""
     items = drawn_questions(40, 0)
-    start = start_from(ModelPart("small", SmallModel(width=24, layers=2, hidden=48, vocabulary=300)),
+    start = start_from(ModelPart("small", SmallModel(width=48, layers=2, hidden=48, vocabulary=300)),
                        [item.question for item in items], 0)  # fmt: skip
     questions = Questions(Items(items), start.processor)
     advantages = Recorded(DRPOAdvantage())
-    from accelerate import PartialState
-
-    own = QUESTIONS * EACH // PartialState().num_processes
+    own = QUESTIONS * EACH // int(os.environ.get("WORLD_SIZE", "1"))
     args = GRPOConfig(output_dir=str(out.parent / "run"), use_cpu=True, bf16=False, per_device_train_batch_size=own,
                       num_generations=EACH, max_completion_length=4, max_steps=STEPS, beta=0.0, report_to=[],
                       save_strategy="no", disable_tqdm=True, gradient_checkpointing=False, seed=3)  # fmt: skip
@@ -61,7 +60,7 @@ def main(out: Path) -> None:
     if trainer.accelerator.is_main_process:
         logged = list(trainer._logs["advantages"])
         out.write_text(json.dumps({"given": advantages.given, "logged": logged,
-                                   "processes": PartialState().num_processes}))  # fmt: skip
+                                   "processes": trainer.accelerator.num_processes}))  # fmt: skip
 
 
 if __name__ == "__main__":

@@ -56,8 +56,8 @@ class TestBrokenItems:
     def test_corrupt_lines_of_a_file(self, tmp_path):
         Image.fromarray(np.zeros((32, 32, 3), np.uint8)).save(tmp_path / "a.png")
         good = {"problem": "<image> left or right?", "answer": "left", "images": ["a.png"], "dataset": "x/y"}
-        lines = [json.dumps(good), "{broken", json.dumps(good | {"images": ["b.png"]}), json.dumps(good | {"answer": ""}),
-                 '"a word"', json.dumps(good)]  # fmt: skip
+        missing, empty = good | {"images": ["b.png"]}, good | {"answer": ""}
+        lines = [json.dumps(good), "{broken", json.dumps(missing), json.dumps(empty), '"a word"', json.dumps(good)]
         (tmp_path / "all.jsonl").write_text("\n".join(lines) + "\n")
         questions = Questions(Joined(open_climb(tmp_path / "all.jsonl")), PROCESSOR)
         assert [questions.row(number)["row"] for number in range(6)] == [0, 5, 5, 5, 5, 5]

@@ -165,3 +165,8 @@ def test_soft_dice():
 def test_a_mask_needs_rows_and_columns():
     with pytest.raises(ValueError, match="rows and columns"):
         MaskTruth.of(np.zeros((2, 3, 4)))
+
+
+def test_text_after_the_answer_or_a_second_answer_costs_the_format():
+    texts = ["\\boxed{a}", "\\boxed{a}}}}", "\\boxed{a} and more", "\\boxed{b}\\boxed{a}"]
+    assert score(texts, [prepare("a")] * 4).parts["format"].tolist() == [1, 0, 0, 0]

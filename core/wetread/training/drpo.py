@@ -216,10 +216,10 @@ class DRPOAdvantage:
 
     def _ours(
         self, values: NDArray[np.float64], keys: list[Hashable], levels: list[Hashable], kl: NDArray[np.float64] | None
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.floating]:
         assert self._robust is not None
         scores, weights, known = self._robust(values, keys, levels, self._history)
-        scaled = scores * weights
+        scaled: NDArray[np.floating] = scores * weights
         if kl is not None:
             kl = np.where(np.isfinite(kl), np.maximum(kl, 0.0), 0.0)
         if self.switches.kl_damping == "paper" and kl is not None:
@@ -228,7 +228,7 @@ class DRPOAdvantage:
                 summed[places] = kl[places].sum()
             scaled = damped_as_printed(scaled, summed, self.switches.kl_quantile, self.switches.eps)
         spread = float(scaled.std(ddof=1)) if len(scaled) > 1 else 0.0
-        advantages = scaled / spread if spread > 0 else np.zeros_like(scaled)
+        advantages: NDArray[np.floating] = scaled / spread if spread > 0 else np.zeros_like(scaled)
         if self.switches.kl_damping == "code" and kl is not None:
             advantages = damped_as_coded(advantages, kl, self.switches.kl_quantile, self.switches.eps)
         self._note(levels, scores, advantages, known)

@@ -41,7 +41,7 @@ def compare(
     for method in methods:
         for seed in seeds:
             output = base.output / f"{method}-{seed}"
-            config = replace(base, seed=seed, output=output, advantages=replace(base.advantages, method=method))
+            config = replace(base, seed=seed, output=output, advantages=replace(base.advantages, method=method))  # type: ignore[arg-type]
             kept = output / "result.json"
             # A comparison that was interrupted goes on with the runs that are missing.
             result = json.loads(kept.read_text(encoding="utf-8")) if kept.is_file() else train(config, report, quiet)
@@ -100,11 +100,11 @@ def plot(runs: list[dict[str, Any]], path: Path) -> None:
     methods = list(dict.fromkeys(run["method"] for run in runs))
     figure, (curves, bars) = plt.subplots(1, 2, figsize=(10, 4), width_ratios=(3, 2), layout="constrained")
     for method in methods:
-        own = [_smooth(run["curve"]) for run in runs if run["method"] == method]
-        for curve in own:
+        smooth = [_smooth(run["curve"]) for run in runs if run["method"] == method]
+        for curve in smooth:
             curves.plot(range(1, len(curve) + 1), curve, color=COLOURS[method], alpha=0.25, linewidth=1)
-        shortest = min(map(len, own))
-        mean = np.mean([curve[:shortest] for curve in own], axis=0)
+        shortest = min(map(len, smooth))
+        mean = np.mean([curve[:shortest] for curve in smooth], axis=0)
         curves.plot(range(1, shortest + 1), mean, color=COLOURS[method], linewidth=2.2, label=method.upper())
     curves.set(xlabel="step", ylabel=f"mean reward of the step's answers\n(running mean over {SMOOTHED} steps)",
                ylim=(0, 1), title="Training")  # fmt: skip

@@ -64,7 +64,8 @@ class RobustScale:
             scores (B,), weights (B,), and for each domain of the step (N, mean reward, clusters).
         """
         scores, questions = np.zeros(len(values)), []
-        for (key, domain), places in rows_of(list(zip(keys, levels, strict=True))).items():  # type: ignore[misc]
+        for places in rows_of(list(zip(keys, levels, strict=True))).values():
+            key, domain = keys[places[0]], levels[places[0]]
             known = [place for place in places if math.isfinite(values[place])]
             if not known:
                 continue

@@ -7,6 +7,7 @@ and DRPO's history, so that it ends with the same numbers as one that was not.
 from __future__ import annotations
 
 import json
+import os
 import shutil
 import time
 from pathlib import Path
@@ -82,6 +83,8 @@ def train(
     began = time.process_time()
     _silence()
     config.output.mkdir(parents=True, exist_ok=True)
+    arguments = _arguments(config)  # first: this is what joins the processes of a launch
+    main = arguments.process_index == 0
     asked, measured = _items(config)
     start = start_from(config.model, _texts(asked), config.seed)
     trained = set_stage(start, config.model)
@@ -89,30 +92,36 @@ def train(
     checkpoint = last_complete_checkpoint(config.output)
     folder = RunFolder(config.output, questions, config.optimiser.samples_every, quiet)
     if checkpoint is None:
-        if _main_process():
+        if main:
             _fresh(config, source)
         if config.warm_up.steps:
             warm_up(start.model, start.processor, questions, lambda row: _whole_answer(asked[row]), config.warm_up,
                     config.seed, report)  # fmt: skip
         before = {kind: measure(start, held_out, config, kind) for kind in ("greedy", "sampled")}
-        if _main_process():
+        if main:
             (config.output / "before.json").write_text(json.dumps(before) + "\n", encoding="utf-8")
     else:
         report(f"going on from {checkpoint.name}")
         before = json.loads((config.output / "before.json").read_text(encoding="utf-8"))
     if config.optimiser.kl and config.model.tune == "full" and start.folder is None:
-        _keep_reference(start, config.output / REFERENCE_FOLDER, write=checkpoint is None)
+        _keep_reference(start, config.output / REFERENCE_FOLDER, write=main and checkpoint is None)
+        arguments.distributed_state.wait_for_everyone()
     trainer = DRPOTrainer(
         advantages=make_advantages(config.advantages), needs_kl=config.advantages.kl_damping in ("code", "paper"),
-        model=start.model, reward_funcs=RewardFunction(questions, config.rewards), args=_arguments(config),
+        model=start.model, reward_funcs=RewardFunction(questions, config.rewards), args=arguments,
         train_dataset=questions.dataset(), processing_class=start.processor, peft_config=adapter_of(config.model),
         callbacks=[folder],
     )  # fmt: skip
     folder.trainer = trainer
     trainer.remove_callback(PrinterCallback)  # the bar and the file say it
     trainer.train(resume_from_checkpoint=str(checkpoint) if checkpoint else None)
-    result = {"name": config.name, "seed": config.seed, "method": config.advantages.method, "trained": trained}
-    if trainer.accelerator.is_main_process:
+    result: dict[str, Any] = {
+        "name": config.name,
+        "seed": config.seed,
+        "method": config.advantages.method,
+        "trained": trained,
+    }
+    if main:
         after = {kind: measure(start, held_out, config, kind) for kind in ("greedy", "sampled")}
         seconds = round(time.process_time() - began, 1)
         result |= {"held_out": {"questions": len(held_out), "before": before, "after": after},
@@ -173,9 +182,8 @@ def measure(start: Start, questions: Questions, config: DRPOConfig, kind: str) -
 
 def _keep_reference(start: Start, folder: Path, write: bool) -> None:
     """TRL loads the reference of the KL from a folder; a model that never had one is written as it starts."""
-    if write and _main_process():
+    if write:
         start.model.save_pretrained(folder)
-    _wait()
     start.model.config._name_or_path = str(folder)
 
 
@@ -192,7 +200,7 @@ def _arguments(config: DRPOConfig) -> GRPOConfig:
     from trl import GRPOConfig
 
     rollouts, optimiser = config.rollouts, config.optimiser
-    processes = _processes()
+    processes = int(os.environ.get("WORLD_SIZE", "1"))  # of torchrun and accelerate launch
     batch = rollouts.questions * rollouts.each
     if batch % processes:
         raise RefusedInput(f"{batch} rollouts a step for {processes} processes", "rollouts",
@@ -224,24 +232,6 @@ def _vllm(config: DRPOConfig) -> dict[str, Any]:
         raise ModelUnavailable("vLLM is not installed", "rollouts.engine", "install vllm, or say transformers")
     chosen: dict[str, Any] = {"use_vllm": True, "vllm_mode": rollouts.vllm_mode}
     return chosen | ({"vllm_server_base_url": rollouts.vllm_server} if rollouts.vllm_server else {})
-
-
-def _processes() -> int:
-    from accelerate import PartialState
-
-    return int(PartialState().num_processes)
-
-
-def _main_process() -> bool:
-    from accelerate import PartialState
-
-    return bool(PartialState().is_main_process)
-
-
-def _wait() -> None:
-    from accelerate import PartialState
-
-    PartialState().wait_for_everyone()
 
 
 def _items(config: DRPOConfig) -> tuple[Any, Any]:

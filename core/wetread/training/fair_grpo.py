@@ -70,10 +70,11 @@ class FairGRPOAdvantage:
         return (scaled / (torch.std(scaled) + self._eps)).numpy()
 
     def _factor(self, question: Question) -> float:
-        domain, group = question.domain  # type: ignore[misc]
-        keys = [key for key in self._history.domains() if key[0] == domain]  # type: ignore[index]
+        assert isinstance(question.domain, tuple)  # (domain, group), as `__call__` makes them
+        domain, group = question.domain
+        keys = [key for key in self._history.domains() if isinstance(key, tuple) and key[0] == domain]
         # The order of the sum decides the last bits: known groups first, then UNK, as released.
-        keys.sort(key=lambda key: key[1] == UNKNOWN_GROUP)  # type: ignore[index]
+        keys.sort(key=lambda key: bool(key[1] == UNKNOWN_GROUP))
         everything = np.concatenate([self._history.vectors(key).ravel() for key in keys]).astype(np.float64)
         count = sum(len(self._history.vectors(key)) for key in keys)
         of_domain = max(math.sqrt(count) * float(everything.mean()), self._eps)

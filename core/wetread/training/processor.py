@@ -50,7 +50,7 @@ class PictureProcessor(ProcessorMixin):
         self.rule = rule
         self.image_processor = _ImageSide(rule.merge if rule else 1)
 
-    def save_pretrained(self, save_directory: Any, **_: Any) -> list[str]:  # type: ignore[override]
+    def save_pretrained(self, save_directory: Any, **_: Any) -> list[str]:
         """The tokenizer; the rule for pictures stays with the model folder."""
         return list(self.tokenizer.save_pretrained(save_directory))
 
@@ -101,7 +101,8 @@ class PictureProcessor(ProcessorMixin):
         if self.rule is None:
             raise ValueError("This model takes no pictures.")
         rule, known = self.rule, {}
-        values, grids, counts = [], [], []
+        values, grids = [], []
+        counts: list[list[int]] = []
         for pictures in images:
             counts.append([])
             for picture in pictures or ():

@@ -144,7 +144,7 @@ def score(
     label_f1, jaccard, iou, form, length = (parts[name] for name in ("label_f1", "jaccard", "iou", "format", "length"))
     for row, (answer, truth) in enumerate(zip(answers, truths, strict=True)):
         boxed = last_boxed(answer)
-        several = answer.count(_BOXED) > 1
+        several, trailing = answer.count(_BOXED) > 1, not answer.endswith("}") or answer.endswith("}}")
         if boxed is None:
             defects["no boxed answer"] += 1
         else:
@@ -163,7 +163,7 @@ def score(
                 by_id[id(truth)] = truth
         else:
             iou[row] = np.nan
-        form[row] = _format(boxed, boxes, truth, every_label_boxed, several)
+        form[row] = _format(boxed, boxes, truth, every_label_boxed, several, trailing)
         length[row] = 1.0 if len(answer) > LONG_ENOUGH else 0.001 * len(answer)
     for key, rows in written.items():
         _cover(by_id[key], rows, matching, iou)
@@ -187,7 +187,7 @@ def _weighted(parts: dict[str, NDArray[np.float64]], weights: Mapping[str, float
     return earned / np.where(total > 0, total, 1.0) * sum(weights.values())
 
 
-def _cover(truth: Truth, rows: list[tuple[int, NDArray[np.float64]]], matching: str, out: NDArray[np.float64]) -> None:
+def _cover(truth: Truth, rows: list[tuple[int, list[list[float]]]], matching: str, out: NDArray[np.float64]) -> None:
     """Write the IoU of all answers to one question, their boxes taken together."""
     corners = np.array([box for _, boxes in rows for box in boxes], dtype=np.float64)
     ordered = np.concatenate(
@@ -208,14 +208,19 @@ def _cover(truth: Truth, rows: list[tuple[int, NDArray[np.float64]]], matching: 
 
 
 def _format(
-    boxed: str | None, boxes: list[list[float]] | None, truth: Truth, every_label_boxed: bool, several: bool
+    boxed: str | None,
+    boxes: list[list[float]] | None,
+    truth: Truth,
+    every_label_boxed: bool,
+    several: bool,
+    trailing: bool,
 ) -> float:
-    """Half for one boxed answer, half for objects that can be read where the question has pixel truth."""
+    """Half for one boxed answer that ends the text, half for readable objects where the question has pixel truth."""
     if every_label_boxed:
         wanted = len(labels_of(boxed)) if boxed else 0
         return float(wanted > 0 and len(boxes or ()) >= wanted)
-    answered = float(boxed is not None and bool(boxed.strip()) and not several)
-    return 0.5 * answered + 0.5 * float(boxes is not None) if truth.grounded else answered
+    answered = float(boxed is not None and bool(boxed.strip()) and not several and not trailing)
+    return 0.5 * (answered + float(boxes is not None)) if truth.grounded else answered
 
 
 def last_boxed(text: str) -> str | None:

@@ -197,7 +197,7 @@ def _iou(boxes: list[Any], mask: NDArray[np.generic] | None, truth: Sequence[flo
 def _painted_iou(box: Any, mask: NDArray[np.generic]) -> float:
     if len(box) < 4:
         return 0.0
-    marked = (mask[0] if mask.ndim == 3 else mask) > 0
+    marked = np.greater(mask[0] if mask.ndim == 3 else mask, 0)
     rows, columns = marked.shape
     try:
         x1, x2 = sorted(max(0, min(int(box[k]), columns - 1)) for k in (0, 2))

@@ -81,9 +81,9 @@ def start_from(part: ModelPart, texts: Sequence[str], seed: int) -> Start:
 def _small(size: SmallModel, texts: Sequence[str], seed: int) -> Start:
     from transformers import Qwen3VLForConditionalGeneration
 
-    if size.side % (2 * size.patch) or size.width % 24:
+    if size.side % (2 * size.patch) or size.width % 48:
         raise RefusedInput(f"a picture of {size.side} and a width of {size.width}", "model.small",
-                           "side is a multiple of twice the patch, width of 24")  # fmt: skip
+                           "side is a multiple of twice the patch, width of 48")  # fmt: skip
     tokenizer = train_tokenizer(texts, size.vocabulary)
     cells = size.side // size.patch
     shape = BackboneSize(

@@ -163,7 +163,9 @@ class DRPOTrainer(GRPOTrainer):
         rewards = (per_function * self.reward_weights.to(per_function.device).unsqueeze(0)).nansum(dim=1)
         rewards[torch.isnan(per_function).all(dim=1)] = torch.nan
         # Rollouts of a question lie together in the gathered batch; a question asked twice in a run is asked anew.
-        ids = [f"{self.state.global_step}:{self._step}:{place // self.num_generations}" for place in range(len(rows))]
+        size = int(self.num_generations or 1)
+        part = self._step % self.args.gradient_accumulation_steps
+        ids = [f"{self.state.global_step}:{part}:{place // size}" for place in range(len(rows))]
         kl = self._rollout_kl(output) if self._needs_kl else None
         found = np.nan_to_num(self.advantages(rewards.double().cpu().numpy(), ids, rows, kl), posinf=0.0, neginf=0.0)
         everyone = torch.as_tensor(found, dtype=torch.float32)
@@ -178,7 +180,7 @@ class DRPOTrainer(GRPOTrainer):
 
     def _replace_logged(self, everyone: torch.Tensor) -> None:
         """TRL has logged GRPO's advantages at the end of its queue; ours take their place."""
-        logged = self._logs["advantages"]
+        logged: Any = self._logs["advantages"]
         for _ in range(min(len(everyone), len(logged))):
             logged.pop()
         logged.extend(everyone.tolist())
