@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 
 _LEAD = re.compile(
     r"\b(?:answer|respond|reply|choose|choosing|select|selecting|pick|classify|options?|choices)\b[^\n:?!]*:",
@@ -74,6 +75,12 @@ def read_label_set(question: str, answer: str = "") -> tuple[str, ...]:
     if options:
         texts = tuple(dict.fromkeys(options.values()))
         return texts if answer.strip() in texts else tuple(options)
+    return _offered(question)
+
+
+@lru_cache(maxsize=1024)
+def _offered(question: str) -> tuple[str, ...]:
+    """The labels of a question without lettered options; kept, for a data set asks few questions many times."""
     for lead in reversed(list(_LEAD.finditer(question))):
         found = _listed(question[lead.end() :])
         if len(found) >= 2:
