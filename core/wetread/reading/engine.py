@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 __all__ = ["LONGEST_ANSWER", "Encoded", "Grounded", "InProcessEngine", "Written"]
 
 CPU_CACHE_BYTES = 256 << 20
+CPU_AT_ONCE = 4
+"""Pictures encoded or grounded together on a CPU, where more no longer fit its caches (measured)."""
 GPU_CACHE_SHARE, GPU_KEY_VALUE_SHARE = 8, 2
 """A cache gets one eighth of the memory that the weights leave free, the answers under way one half."""
 
@@ -226,7 +228,7 @@ class InProcessEngine:
             return [model.encode_video(pictures, times) for pictures, times in videos]
 
         self._batcher = Batcher({"encode": encode, "film": film, "ground": ground}, Decoder(model, self.prefixes),
-                                limits or Limits(), self._drop_caches, self.info.name)  # fmt: skip
+                                limits or Limits(at_once=CPU_AT_ONCE), self._drop_caches, self.info.name)  # fmt: skip
         self._loaded = model
 
     def _drop_caches(self) -> None:
