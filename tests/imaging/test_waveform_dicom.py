@@ -201,7 +201,6 @@ def flat(lead: int) -> pydicom.Dataset:
         (change(group(), SamplingFrequency=10_000_000.0), "a sampling rate of 1e+07 Hz"),
         (change(group(), NumberOfWaveformSamples=0), "NumberOfWaveformSamples"),
         (change(group(), WaveformSampleInterpretation="MB", WaveformBitsAllocated=8), "samples of type MB"),
-        (flat(6), "flat line in lead V1"),
         (group(seconds=3.0), "no rhythm of at least 5 s"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -214,6 +213,13 @@ def test_a_flat_lead_that_follows_from_others_is_left_out():
     waveform = read(ecg([flat(3)]))
     assert "flat line in lead aVR: left out" in waveform.remarks
     assert waveform.lead("aVR") is not None
+
+
+def test_a_flat_chest_lead_is_a_missing_lead():
+    waveform = read(ecg([flat(6)]))
+    assert "flat line in lead V1: left out" in waveform.remarks
+    assert "missing lead: V1" in waveform.remarks
+    assert waveform.missing == ("V1",)
 
 
 @pytest.mark.parametrize(

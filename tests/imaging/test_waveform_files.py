@@ -242,15 +242,9 @@ SHARED = Path(__file__).parents[3] / "shared" / "data"
 
 
 @pytest.mark.skipif(not SHARED.is_dir(), reason="../shared/data is not there")
-def test_every_real_record_is_read_or_refused_for_its_flat_leads():
+def test_every_real_record_is_read_and_its_flat_leads_are_named():
     headers = sorted((SHARED / "ecg12_cinc" / "records").glob("*.hea"))[::8]
-    refused = []
     for header in [*headers, SHARED / "ecg_dicom" / "00001_lr.hea"]:
-        try:
-            waveform = load_sample(header)
-        except RefusedInput as error:
-            refused.append(str(error))
-            continue
-        assert waveform.leads == STANDARD
+        waveform = load_sample(header)
+        assert set(waveform.leads) == set(STANDARD) or any("flat line" in remark for remark in waveform.remarks)
         assert not any("check the order" in remark for remark in waveform.remarks)
-    assert all("flat line" in line for line in refused)

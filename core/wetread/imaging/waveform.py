@@ -204,20 +204,20 @@ def without_ends(signals: dict[str, NDArray[np.float64]]) -> tuple[dict[str, NDA
 def _sound(
     signals: dict[str, NDArray[np.float64]], remarks: list[str], where: object
 ) -> dict[str, NDArray[np.float64]]:
-    """The leads that hold a signal; a chest lead or I or II that does not refuses the recording."""
+    """The leads that hold a signal: an electrode that fell off costs its lead, which is then missing."""
     for lead, signal in signals.items():
         bad = int((~np.isfinite(signal)).sum())
         if bad:
             raise RefusedInput(f"{bad} samples of lead {lead} are not numbers", where,
                                "mend the recording, or give it without that lead.")  # fmt: skip
     flat = [lead for lead, signal in signals.items() if float(np.ptp(signal)) < _FLAT_MV]
-    needed = [lead for lead in flat if lead in INDEPENDENT]
-    if needed:
-        raise RefusedInput(f"flat line in lead {', '.join(needed)}", where,
-                           "check the electrodes, or give the recording without such leads.")  # fmt: skip
+    left = {lead: signal for lead, signal in signals.items() if lead not in flat}
+    if not any(origin_of(lead, left) for lead in INDEPENDENT):
+        raise RefusedInput(f"flat line in lead {', '.join(flat)}", where,
+                           "no lead is left that can be read: check the electrodes.")  # fmt: skip
     if flat:
         remarks.append(f"flat line in lead {', '.join(flat)}: left out")
-        signals = {lead: signal for lead, signal in signals.items() if lead not in flat}
+        signals = left
     swing = max(float(np.percentile(np.abs(signal - np.median(signal)), 99)) for signal in signals.values())
     if swing > MOST_MV:
         raise RefusedInput(f"a signal of {swing:.4g} mV", where,
