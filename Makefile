@@ -20,13 +20,14 @@ DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
 	@echo "                   (DEMO_ONCE=1: exit after the read)"
 	@echo "make test          install everything and run all tests that need nothing but Python"
-	@echo "make test-debian   run the tests against Debian's Orthanc, dcmtk and PixelMed; says what is missing"
+	@echo "make test-debian   run the tests against Debian's Orthanc, PostgreSQL, dcmtk and PixelMed; says what is missing"
+	@echo "make test-slow     run the tests that take minutes"
 	@echo "make lint          ruff and mypy"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
 	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
@@ -61,6 +62,9 @@ test: install-dev
 test-debian: install-dev
 	@sh scripts/debian_tools.sh
 	$(BIN)/python -m pytest tests -m 'not slow and ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
+
+test-slow: install-dev
+	$(BIN)/python -m pytest tests -m slow $(PYTEST_ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .
