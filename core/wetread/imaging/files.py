@@ -225,6 +225,11 @@ def _check_instance(dataset: Dataset, where: object) -> None:
     for keyword in ("Rows", "Columns", "BitsAllocated", "BitsStored", "SamplesPerPixel", "PhotometricInterpretation"):
         if not dataset.get(keyword):
             raise RefusedInput(f"{keyword} is missing or zero", where, "the file is damaged; get it again.")
+    if family is Family.SLICES and int(dataset.SamplesPerPixel) != 1:  # PS3.3 C.8.2.1.1.1, C.8.3.1.1.2, C.8.9.4.1.1
+        raise RefusedInput(
+            f"{dataset.SamplesPerPixel} samples per pixel in a slice of CT, MR or PET", where,
+            "give the original grey images, not a coloured copy.",
+        )  # fmt: skip
     if int(dataset.get("HighBit") or dataset.BitsStored - 1) != dataset.BitsStored - 1:
         raise RefusedInput("HighBit does not follow BitsStored", where, "correct the pixel description at the source.")
     _check_length(dataset, where)

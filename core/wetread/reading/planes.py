@@ -146,10 +146,9 @@ def agreeing(planes: Iterator[OnePlane], weights: Sequence[float]) -> Iterator[O
                   (after, weights[index] if index < len(weights) else 0.0)]  # fmt: skip
         shares = [(part, weight) for part, weight in beside if part is not None]
         whole = 1.0 + sum(weight for _, weight in shares)
-        yield (
-            (here[0] + sum(weight * part[0] for part, weight in shares)) / whole,
-            (here[1] + sum(weight * part[1] for part, weight in shares)) / whole,
-        )
+        logits = here[0] + sum(weight * part[0] for part, weight in shares)
+        presence = here[1] + sum(weight * part[1] for part, weight in shares)
+        yield (logits / whole).astype(np.float32), (presence / whole).astype(np.float32)
         if after is not None:
             before, here = here, after
 

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
 
 __all__ = ["ReadEvent", "Reader"]
 
+LEAST_SIDE = 4
+"""Rows and columns of an image that is worth a look."""
+
 
 class Reader:
     """Reads Samples with one model. Weights load at the first read; reads of several threads are served together.
@@ -107,7 +110,7 @@ class Reader:
         Raises:
             ReadCancelled: `cancel` was set.
             ModelUnavailable: the weights do not load.
-            RefusedInput: images of several patients, or an ECG among several inputs.
+            RefusedInput: images of several patients, an ECG among several inputs, or an image of hardly a pixel.
         """
         listener = on_event or _nothing
         images = [other for other in beside if not isinstance(other, Waveform)]
@@ -117,6 +120,8 @@ class Reader:
             return read_waveform(self.info, lambda: self.engine.model(), self.seed, sample, question,
                                  lambda *said: listener(ReadEvent(*said)), cancel)  # fmt: skip
         check_one_patient([header for each in (sample, *images) for header in each.headers[:1]])
+        for each in (sample, *images):
+            _check_size(each)
         began = time.monotonic()
         if not self.engine.is_loaded:
             listener(ReadEvent("loading", 0.0))
@@ -190,6 +195,18 @@ def _remarks(request: Request, told: Told, found: Interpretation) -> list[str]:
         for finding in found.findings
         if finding.description not in told.answer.reasoning
     ]
+
+
+def _check_size(sample: Sample) -> None:
+    """Refuse what is no picture: nothing can be seen on it, and everything would be found.
+
+    Raises:
+        RefusedInput: fewer than `LEAST_SIDE` rows or columns.
+    """
+    _, rows, columns = sample.shape
+    if min(rows, columns) < LEAST_SIDE:
+        raise RefusedInput(f"an image of {rows} x {columns} pixels", sample.planes[0].source.sop_instance_uid,
+                           f"give an image of at least {LEAST_SIDE} x {LEAST_SIDE} pixels.")  # fmt: skip
 
 
 def _nothing(event: ReadEvent) -> None:
