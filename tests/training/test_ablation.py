@@ -93,7 +93,7 @@ def test_the_interval_is_students() -> None:
 @pytest.mark.parametrize(
     ("differences", "higher", "word"),
     [([0.1, 0.11, 0.1], True, "better"), ([0.1, 0.11, 0.1], False, "worse"), ([0.1, -0.1, 0.1], True, "undecided"),
-     ([0.4], True, "undecided")],
+     ([0.1, 0.1], True, "undecided"), ([0.4], True, "undecided")],
 )  # fmt: skip
 def test_only_an_interval_without_zero_is_called_a_difference(
     differences: list[float], higher: bool, word: str

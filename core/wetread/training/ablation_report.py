@@ -23,6 +23,8 @@ COLUMNS = (
     ("dice", "Dice"), ("box_iou", "box IoU"), ("presence_accuracy", "presence"), ("class_accuracy", "class"),
     ("words_ce", "CE of words"), ("words_after_seg_ce", "CE after `<seg>`"),
 )  # fmt: skip
+LEAST_SEEDS = 3
+"""Two seeds that happen to agree decide nothing."""
 HIGHER_IS_BETTER = {"dice": True, "box_iou": True, "words_after_seg_ce": False}
 
 
@@ -64,7 +66,7 @@ def interval(differences: Sequence[float]) -> tuple[float, float] | None:
 def verdict(differences: Sequence[float], *, higher_is_better: bool) -> str:
     """``better``, ``worse`` or ``undecided``."""
     found = interval(differences)
-    if found is None or found[0] <= 0.0 <= found[1]:
+    if found is None or len(differences) < LEAST_SEEDS or found[0] <= 0.0 <= found[1]:
         return "undecided"
     return "better" if (found[0] > 0) == higher_is_better else "worse"
 
