@@ -18,7 +18,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LLOYD_ROUNDS = 25
+LLOYD_ROUNDS, WARM_ROUNDS = 25, 4
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,7 +89,7 @@ def steady_clusters(
     rows, which, counts = np.unique(vectors, axis=0, return_inverse=True, return_counts=True)
     weights = counts.astype(np.float64)
     if start is not None:
-        found, centroids, _ = _lloyd(rows, weights, start)
+        found, centroids, _ = _lloyd(rows, weights, start, WARM_ROUNDS)
     else:
         tried: list[tuple[NDArray[np.int64], NDArray[np.float64], float]] = []
         k = None
@@ -116,17 +116,17 @@ def _quantile_start(rows: NDArray[np.float64], weights: NDArray[np.float64], k: 
 
 
 def _lloyd(
-    rows: NDArray[np.float64], weights: NDArray[np.float64], centroids: NDArray[np.float64]
+    rows: NDArray[np.float64], weights: NDArray[np.float64], centroids: NDArray[np.float64], rounds: int = LLOYD_ROUNDS
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], float]:
     """Lloyd's rounds on weighted rows; clusters that lose all their rows are dropped."""
     found = np.full(len(rows), -1, dtype=np.int64)
-    for _ in range(LLOYD_ROUNDS):
-        distances = ((rows[:, None, :] - centroids[None]) ** 2).sum(axis=2)
-        nearest = distances.argmin(axis=1)
+    for _ in range(rounds):
+        # |row|^2 is the same for every centroid and left out.
+        nearest = ((centroids**2).sum(axis=1) - 2 * rows @ centroids.T).argmin(axis=1)
         if np.array_equal(nearest, found):
             break
         kept, found = np.unique(nearest, return_inverse=True)
-        centroids = np.stack([np.average(rows[found == c], axis=0, weights=weights[found == c])
-                              for c in range(len(kept))])  # fmt: skip
+        member = (found[None] == np.arange(len(kept))[:, None]) * weights
+        centroids = member @ rows / member.sum(axis=1, keepdims=True)
     inertia = float((weights * ((rows - centroids[found]) ** 2).sum(axis=1)).sum())
     return found, centroids, inertia

@@ -72,7 +72,7 @@ MODES: dict[str, Switches] = {
     "reference-qoqmed": Switches(),
     "reference-qoqmed3": Switches(k_max=3, skip_not_finite=True),
     "paper": Switches(history="step", domain_mean="plain", clamp_cluster=True, kl_damping="paper"),
-    "robust": Switches(history="window:4096", domain_mean="plain", clamp_cluster=True),
+    "robust": Switches(history="window:1024", domain_mean="plain", clamp_cluster=True),
 }
 CHOICES = {
     "domain_level": ("dataset", "modality"),

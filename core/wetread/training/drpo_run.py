@@ -10,6 +10,8 @@ import json
 import os
 import shutil
 import time
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,11 +20,13 @@ import torch
 from transformers import PrinterCallback
 
 from wetread.errors import ModelUnavailable, RefusedInput
+from wetread.model.ecg import token_id
 from wetread.training.data.climb import open_climb
 from wetread.training.data.stream import Items
 from wetread.training.drawn_questions import drawn_questions, true_answer
 from wetread.training.drpo import DRPOAdvantage
 from wetread.training.drpo_config import AdvantagePart, DRPOConfig
+from wetread.training.ecg_batch import ecg_rows, stacked
 from wetread.training.fair_grpo import FairGRPOAdvantage
 from wetread.training.questions import Joined, Questions
 from wetread.training.reward_function import RewardFunction
@@ -41,7 +45,7 @@ from wetread.training.trainer import (
 from wetread.training.warm_up import warm_up
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from trl import GRPOConfig
 
@@ -96,7 +100,7 @@ def train(
             _fresh(config, source)
         if config.warm_up.steps:
             warm_up(start.model, start.processor, questions, lambda row: _whole_answer(asked[row]), config.warm_up,
-                    config.seed, report)  # fmt: skip
+                    config.seed, report, partial(_heard, start))  # fmt: skip
         before = {kind: measure(start, held_out, config, kind) for kind in ("greedy", "sampled")}
         if main:
             (config.output / "before.json").write_text(json.dumps(before) + "\n", encoding="utf-8")
@@ -110,7 +114,7 @@ def train(
         advantages=make_advantages(config.advantages), needs_kl=config.advantages.kl_damping in ("code", "paper"),
         model=start.model, reward_funcs=RewardFunction(questions, config.rewards), args=arguments,
         train_dataset=questions.dataset(), processing_class=start.processor, peft_config=adapter_of(config.model),
-        callbacks=[folder],
+        callbacks=[folder], ecg_token=_ecg_token(start),
     )  # fmt: skip
     folder.trainer = trainer
     trainer.remove_callback(PrinterCallback)  # the bar and the file say it
@@ -164,7 +168,8 @@ def measure(start: Start, questions: Questions, config: DRPOConfig, kind: str) -
             part = rows[first : first + MEASURED_TOGETHER]
             texts = processor.apply_chat_template([row["prompt"] for row in part], add_generation_prompt=True)
             given = processor(images=[row["images"] for row in part], text=texts, padding=True, return_tensors="pt")
-            found = model.generate(**{name: value.to(device) for name, value in given.items()},
+            with _heard(start, part):
+                found = model.generate(**{name: value.to(device) for name, value in given.items()},
                                    max_new_tokens=config.rollouts.answer_tokens,
                                    **(sampled if kind == "sampled" else {"do_sample": False}))  # fmt: skip
             answers += processor.batch_decode(found[:, given["input_ids"].shape[1] :], skip_special_tokens=True)
@@ -185,6 +190,22 @@ def _keep_reference(start: Start, folder: Path, write: bool) -> None:
     if write:
         start.model.save_pretrained(folder)
     start.model.config._name_or_path = str(folder)
+
+
+@contextmanager
+def _heard(start: Start, rows: list[dict[str, Any]]) -> Iterator[None]:
+    """The rows' ECGs, while they go through the model."""
+    token = _ecg_token(start)
+    if token is None or start.ecg is None:
+        yield
+        return
+    with ecg_rows(start.model, start.ecg, token, stacked([row["waveforms"][0] if row["waveforms"] else None
+                                                          for row in rows])):  # fmt: skip
+        yield
+
+
+def _ecg_token(start: Start) -> int | None:
+    return token_id(start.processor.tokenizer, start.ecg.settings.token) if start.ecg is not None else None
 
 
 def make_advantages(part: AdvantagePart) -> Advantages | None:
@@ -266,7 +287,8 @@ class _Slice:
 def _questions(items: Any, start: Start, config: DRPOConfig) -> Questions:
     return Questions(
         items, start.processor, prompt_tokens=config.data.prompt_tokens, frames=config.data.frames,
-        box_frame=start.box_frame, instruction=start.instruction, waveforms=start.ecg is not None,
+        box_frame=start.box_frame, instruction=start.instruction,
+        normalisation=start.ecg.settings.normalisation if start.ecg is not None else None,
     )  # fmt: skip
 
 

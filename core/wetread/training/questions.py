@@ -18,6 +18,7 @@ from wetread.training.box_scores import truth_boxes
 from wetread.training.data.item import Faults, TrainingItem
 from wetread.training.data.media import resize_mask
 from wetread.training.data.stream import FaultyItem, ItemSource
+from wetread.training.ecg_batch import signals_of
 from wetread.training.rewards import Truth, prepare
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 
     from datasets import Dataset
 
+    from wetread.model.ecg_input import Normalisation
     from wetread.training.processor import PictureProcessor
 
 KEPT_LOADED, KEPT_TRUTHS = 256, 65_536
@@ -60,7 +62,7 @@ class Questions:
         frames: pictures a video or volume is shown as.
         box_frame: in which the model writes its boxes.
         instruction: said after every question; how the model is to answer.
-        waveforms: the model takes waveforms; without, items with one are left out.
+        normalisation: of the model's ECG encoder; None for a model without one, items with a waveform are left out.
         faults: where broken items are counted.
 
     Raises:
@@ -69,15 +71,15 @@ class Questions:
 
     def __init__(
         self, items: Sequence[TrainingItem] | ItemSource, processor: PictureProcessor, *, prompt_tokens: int = 4096,
-        frames: int = 4, box_frame: BoxFrame = BoxFrame.MODEL, instruction: str = "", waveforms: bool = False,
-        faults: Faults | None = None,
+        frames: int = 4, box_frame: BoxFrame = BoxFrame.MODEL, instruction: str = "",
+        normalisation: Normalisation | None = None, faults: Faults | None = None,
     ) -> None:  # fmt: skip
         if not len(items):
             raise RefusedInput("no training items", "data", "name a data set that is on disk")
         self.items = items
         self.faults = faults if faults is not None else Faults()
         self._processor, self._prompt_tokens, self._frames = processor, prompt_tokens, frames
-        self._box_frame, self._instruction, self._waveforms = box_frame, instruction, waveforms
+        self._box_frame, self._instruction, self._normalisation = box_frame, instruction, normalisation
         self._standing: dict[int, int] = {}
         self._broken: set[int] = set()
         self._loaded: OrderedDict[int, dict[str, Any]] = OrderedDict()
@@ -161,8 +163,10 @@ class Questions:
         item = self.items[number]
         if not item.answer.strip():
             raise RefusedInput("empty answer", item.location, "left out")
-        if item.waveforms and not self._waveforms:
+        if item.waveforms and self._normalisation is None:
             raise RefusedInput("waveform for a model without an ECG encoder", item.location, "left out")
+        if len(item.waveforms) > 1:
+            raise RefusedInput("more than one waveform", item.location, "left out")
         loaded = item.loaded(frames=self._frames)
         pictures = [Image.fromarray(picture) for picture in loaded.images if isinstance(picture, np.ndarray)]
         content: list[dict[str, Any]] = [{"type": "image"} for _ in pictures]
@@ -181,7 +185,11 @@ class Questions:
         return {
             "prompt": turn,
             "images": pictures,
-            "waveforms": list(loaded.waveforms),
+            "waveforms": [
+                signals_of(np.asarray(w), self._normalisation)
+                for w in loaded.waveforms
+                if self._normalisation is not None
+            ],
             "row": number,
             "dataset": item.dataset,
             "domain": item.domain,

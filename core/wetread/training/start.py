@@ -14,6 +14,7 @@ from wetread.errors import RefusedInput
 from wetread.findings import BoxFrame
 from wetread.model.backbone import BackboneSize, small_config
 from wetread.model.checkpoint import MODEL_FILE, read_info
+from wetread.model.ecg import ECGTower, save_ecg
 from wetread.model.loaded import load_model
 from wetread.model.options import ModelOptions
 from wetread.model.processing import Preprocessing
@@ -54,7 +55,7 @@ class Start:
     instruction: str
     name: str
     folder: Path | None
-    ecg: torch.nn.Module | None = None
+    ecg: ECGTower | None = None
 
 
 def start_from(part: ModelPart, texts: Sequence[str], seed: int) -> Start:
@@ -74,6 +75,8 @@ def start_from(part: ModelPart, texts: Sequence[str], seed: int) -> Start:
     device = "cuda" if torch.cuda.is_available() else "cpu"
     loaded = load_model(info, ModelOptions(device=device, dtype=part.dtype))
     said = info.instruction or INSTRUCTIONS[info.prompt]
+    if loaded.ecg is not None:
+        loaded.backbone.ecg = loaded.ecg  # a submodule: trained, sharded and kept in checkpoints with the rest
     return Start(loaded.backbone, PictureProcessor(loaded.tokenizer, loaded.preprocessing), info.box_frame, said,
                  info.name, info.folder, loaded.ecg)  # fmt: skip
 
@@ -126,7 +129,7 @@ def set_stage(start: Start, part: ModelPart) -> list[str]:
     trained += ["language"] if part.stage == 2 or not part.freeze_language else []
     if start.ecg is not None:
         for name, weights in start.ecg.named_parameters():
-            weights.requires_grad_("project" in name or not part.freeze_ecg_encoder)
+            weights.requires_grad_(name.startswith("projection") or not part.freeze_ecg_encoder)
         trained += ["ECG projection"] if part.freeze_ecg_encoder else ["ECG encoder", "ECG projection"]
     return trained
 
@@ -146,6 +149,10 @@ def save_finished(start: Start, model: Any, folder: Path, statement: dict[str, A
             for file in sorted(start.folder.glob(pattern)):
                 shutil.copy2(file, folder / file.name)
     whole = model.merge_and_unload() if hasattr(model, "merge_and_unload") else model
+    tower = getattr(whole, "ecg", None)
+    if tower is not None:
+        del whole.ecg
+        statement = statement | {"ecg": save_ecg(tower, folder)}
     whole.save_pretrained(folder, safe_serialization=True)
     start.processor.tokenizer.save_pretrained(folder)
     path = folder / MODEL_FILE

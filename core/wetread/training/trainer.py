@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import json
 import os
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -21,10 +22,11 @@ from accelerate.utils import gather_object
 from trl import GRPOTrainer
 
 from wetread.training.advantages import rloo
+from wetread.training.ecg_batch import ecg_rows, stacked
 from wetread.training.policy_loss import kl_tokens
 
 if TYPE_CHECKING:
-    from collections.abc import Hashable, Sequence
+    from collections.abc import Hashable, Iterator, Sequence
 
     from numpy.typing import NDArray
 
@@ -131,11 +133,17 @@ class DRPOTrainer(GRPOTrainer):
         advantages: DRPO, FairGRPO or RLOO; None leaves TRL's own GRPO.
         needs_kl: hand each rollout's KL against the reference to `advantages`; needs `beta` above 0 and costs a
             forward pass without gradient.
+        ecg_token: id of the time-series token of a model whose ECG tower is its submodule `ecg`; rows may then carry
+            "waveforms", one (8, 2500) array at most.
         **options: GRPOTrainer's own.
     """
 
-    def __init__(self, *, advantages: Advantages | None, needs_kl: bool = False, **options: Any) -> None:
+    def __init__(
+        self, *, advantages: Advantages | None, needs_kl: bool = False, ecg_token: int | None = None, **options: Any
+    ) -> None:
         super().__init__(**options)
+        self._ecg_token = ecg_token
+        self._heard: torch.Tensor | None = None
         if needs_kl and not self.beta:
             raise ValueError("KL damping needs a reference: set beta above 0.")
         self.advantages = advantages
@@ -155,7 +163,11 @@ class DRPOTrainer(GRPOTrainer):
         return rewards
 
     def _generate_and_score_completions(self, inputs: list[dict[str, Any]]) -> dict[str, Any]:
-        output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        signals = stacked([row["waveforms"][0] if row.get("waveforms") else None for row in inputs])
+        with self._listening(signals):
+            output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+        if signals is not None:
+            output["waveforms"] = signals
         if self.advantages is None or self._gathered is None or not self.model.training:
             return output
         per_function, rows = self._gathered
@@ -177,6 +189,29 @@ class DRPOTrainer(GRPOTrainer):
         start = self.accelerator.process_index * own
         output["advantages"] = everyone[start : start + own].to(output["advantages"].device)
         return output
+
+    def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Any:
+        with self._listening(inputs.get("waveforms")):
+            return super()._compute_loss(model, inputs)
+
+    def _get_per_token_logps_and_entropies(self, model: Any, *given: Any, **options: Any) -> Any:
+        # The hook knows the rows of the whole call only, so a batch with ECGs goes through in one piece.
+        if self._heard is not None:
+            options["batch_size"] = None
+        return super()._get_per_token_logps_and_entropies(model, *given, **options)
+
+    @contextmanager
+    def _listening(self, signals: torch.Tensor | None) -> Iterator[None]:
+        if self._ecg_token is None or signals is None:
+            yield
+            return
+        backbone = self.accelerator.unwrap_model(self.model)
+        self._heard = signals
+        try:
+            with ecg_rows(backbone, backbone.ecg, self._ecg_token, signals):
+                yield
+        finally:
+            self._heard = None
 
     def _replace_logged(self, everyone: torch.Tensor) -> None:
         """TRL has logged GRPO's advantages at the end of its queue; ours take their place."""

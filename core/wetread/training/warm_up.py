@@ -13,6 +13,7 @@ import torch
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from contextlib import AbstractContextManager
 
     from wetread.training.drpo_config import WarmUp
     from wetread.training.processor import PictureProcessor
@@ -25,6 +26,7 @@ WARMUP_STEPS = 20
 def warm_up(
     model: torch.nn.Module, processor: PictureProcessor, questions: Questions, answer: Callable[[int], str],
     part: WarmUp, seed: int, report: Callable[[str], None],
+    heard: Callable[[list[dict[str, Any]]], AbstractContextManager[None]],
 ) -> None:  # fmt: skip
     """Teach the model to answer.
 
@@ -36,6 +38,7 @@ def warm_up(
         part: of the configuration.
         seed: of the order.
         report: takes a line now and then.
+        heard: lets the ECGs of a batch be heard while it goes through.
     """
     optimiser = torch.optim.AdamW(model.parameters(), lr=part.learning_rate, weight_decay=0.01)
     order = torch.Generator().manual_seed(seed)
@@ -48,7 +51,8 @@ def warm_up(
         for group in optimiser.param_groups:
             group["lr"] = part.learning_rate * share * min(1.0, (step + 1) / WARMUP_STEPS)
         device = next(model.parameters()).device
-        loss = model(**{name: value.to(device) for name, value in batch.items()}).loss
+        with heard(given):
+            loss = model(**{name: value.to(device) for name, value in batch.items()}).loss
         optimiser.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
