@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager
 
 import pytest
 import requests
-from ecg_phantoms import ecg
 from fastapi import FastAPI
 from PIL import Image
-from tiny_ecg_models import build_ecg_model
 
+from ecg_phantoms import ecg
+from tiny_ecg_models import build_ecg_model
 from wetread.archive.folder import FolderArchive
 from wetread.reading import Reader
 from wetread.reading import waveforms as module

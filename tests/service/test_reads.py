@@ -55,7 +55,7 @@ def events(api: str, uid: str, after: int | None = None) -> Iterator[tuple[int, 
         assert response.headers["content-type"].startswith("text/event-stream")
         for block in response.text.split("\n\n"):
             fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
-            if fields:
+            if "id" in fields:  # what is true of a moment alone (position, pause) has none
                 yield int(fields["id"]), fields["event"], json.loads(fields["data"])
 
 

@@ -7,7 +7,7 @@ Reader is run through the service in `test_real_reader.py`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +44,14 @@ class BrightPixelReader:
     info = INFO
 
     def __init__(self, gate: threading.Event | None = None, error: Exception | None = None) -> None:
-        self.gate, self.error, self.reads = gate, error, 0
+        self.gate, self.error, self.reads, self.beside = gate, error, 0, 0
 
     def read(
         self,
         sample: Sample,
         question: str | None = None,
         *,
+        beside: Sequence[Sample] = (),
         on_event: Callable[[ReadEvent], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Read:
@@ -63,7 +64,7 @@ class BrightPixelReader:
         if self.error is not None:
             raise self.error
         tell(ReadEvent("writing", 0.4, "I mark bright pixels."))
-        self.reads += 1
+        self.reads, self.beside = self.reads + 1, len(beside)
         values = np.asarray(sample.planes[0].values, dtype=float)
         values = values.mean(axis=2) if values.ndim == 3 else values
         mask = Mask(sample.shape, {0: values > values.mean()})

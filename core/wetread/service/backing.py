@@ -113,7 +113,7 @@ def read_result(outcome: Outcome) -> tuple[dict[str, Any], dict[str, bytes]]:
     Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(buffer, "PNG")
     prepared = [prepare(kind, dataset) for kind, dataset in outcome.objects]
     files = {f"{one.kind.lower()}.dcm": one.content for one in prepared} | {"overlay.png": buffer.getvalue()}
-    document = read_document(outcome.read, outcome.sample)
+    document = read_document(outcome.read, outcome.sample, outcome.beside)
     return {"document": document, "objects": [_named(one) for one in prepared]}, files
 
 

@@ -45,6 +45,14 @@ class NoSuchJob(RefusedInput):
     """A read that this service does not know."""
 
 
+class Conflict(RefusedInput):
+    """What is there already is something else."""
+
+
+class Busy(RefusedInput):
+    """More waits than is taken."""
+
+
 class NotYet(RefusedInput):
     """A result that is not there (yet, or any more)."""
 
@@ -55,6 +63,8 @@ _STATUS: tuple[tuple[type[RefusedInput], int], ...] = (
     (NoSuchJob, 404),
     (NotAcceptable, 406),
     (NotYet, 409),
+    (Conflict, 409),
+    (Busy, 503),
     (TooLarge, 413),
     (Unsupported, 415),
     (ArchiveRefused, 503),

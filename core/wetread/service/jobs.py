@@ -18,7 +18,7 @@ class JobState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class JobEvent:
-    """One change of a job: kind ``state``, ``progress`` or ``text``, and what is sent with it."""
+    """One change of a job: kind ``state``, ``progress``, ``text`` or ``finding``, and what is sent with it."""
 
     number: int
     kind: str

@@ -123,6 +123,15 @@ class Queue:
                 _tell(connection, uid, "text", {"text": text})
             return True
 
+    def tell(self, uid: str, worker: str, kind: str, told: Sequence[Mapping[str, Any]]) -> None:
+        """Events of a kind of its own, from the worker who holds the job."""
+        with self._database.writing() as connection:
+            held = select(JOBS.c.uid).where(JOBS.c.uid == uid, JOBS.c.worker == worker,
+                                            JOBS.c.state == JobState.IN_PROGRESS.value)  # fmt: skip
+            if connection.execute(held).first() is not None:
+                for data in told:
+                    _tell(connection, uid, kind, dict(data))
+
     def complete(
         self, uid: str, worker: str, result: Mapping[str, Any], files: Mapping[str, bytes] | None = None,
         with_it: Callable[[Connection], None] | None = None,

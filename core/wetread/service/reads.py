@@ -6,19 +6,22 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
 
-from fastapi import APIRouter, Header, Request
+from fastapi import APIRouter, Header, Query, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import BaseModel, Field
 
 from wetread import __version__
-from wetread.archive.protocol import checked_uid
-from wetread.errors import RefusedInput
 from wetread.records.times import moment
+from wetread.service.access.people import person_of
 from wetread.service.backing import READ
-from wetread.service.errors import NotYet, Problem
+from wetread.service.errors import Busy, NoSuchJob, NotYet, Problem
 from wetread.service.jobs import Job, JobEvent, JobState
+from wetread.service.mask_files import MEDIA_TYPES, mask_file
+from wetread.service.read_requests import PRIORITIES, PromptsView, ReadRequest, checked_request, refuse_other
+from wetread.service.sources import sample_of
 
 if TYPE_CHECKING:
     from wetread.model.checkpoint import ModelInfo
@@ -29,19 +32,16 @@ if TYPE_CHECKING:
 
 PREFIX = "/wetread/v1"
 DISCLAIMER = "Preliminary - not for diagnosis until verified"
-MAXIMUM_WAITING = 50
+MAXIMUM_WAITING = 1000
 _KEEP_ALIVE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
 
 
-class ReadRequest(BaseModel):
-    """A series to read, and what is asked about it."""
+class MaskForm(StrEnum):
+    """File formats of masks."""
 
-    study_uid: str = Field(description="Study Instance UID in the archive", max_length=64)
-    series_uid: str = Field(description="Series Instance UID in the archive", max_length=64)
-    question: str | None = Field(
-        None, description="in words; everything the model covers when left out", max_length=2000
-    )
+    NRRD = "nrrd"
+    NIFTI = "nii.gz"
 
 
 class StoredObject(BaseModel):
@@ -59,6 +59,7 @@ class JobView(BaseModel):
 
     uid: str
     state: JobState
+    owner: str = Field(description="login of who asked")
     position: int = Field(description="reads that will be started before this one; 0 once it is under way")
     stage: str
     progress: float = Field(ge=0.0, le=1.0)
@@ -66,6 +67,7 @@ class JobView(BaseModel):
     study_uid: str
     series_uid: str
     question: str | None
+    priority: str = Field(description="person, ahead or batch")
     created: datetime
     finished: datetime | None
     text: str = Field(description="the answer so far")
@@ -91,6 +93,7 @@ class Capabilities(BaseModel):
     archive: str = Field(description="folder or URL of the archive")
     dicomweb: str | None = Field(description="path of this service's own DICOMweb, where the archive is a folder")
     model: ModelView
+    prompts: PromptsView = PromptsView()
     notice: str = DISCLAIMER
 
 
@@ -119,15 +122,12 @@ def reads_router(
         return Health(waiting=await asyncio.to_thread(queue.waiting))
 
     @router.post("/reads", status_code=202)
-    def submit(request: ReadRequest, response: Response) -> JobView:
+    def submit(body: ReadRequest, request: Request, response: Response) -> JobView:
         if queue.waiting() >= MAXIMUM_WAITING:
-            raise RefusedInput(f"{MAXIMUM_WAITING} reads are waiting", "reads", "try again when some are done")
-        asked = {
-            "study_uid": checked_uid(request.study_uid, "study_uid"),
-            "series_uid": checked_uid(request.series_uid, "series_uid"),
-            "question": (request.question or "").strip() or None,
-        }
-        job = queue.submit(READ, asked)
+            raise Busy(f"{MAXIMUM_WAITING} reads are waiting", "reads", "try again when some are done")
+        asked, owner = checked_request(body, info), person_of(request).login
+        job = queue.submit(READ, asked, owner=owner, priority=PRIORITIES[body.priority], uid=body.uid)
+        refuse_other(job, asked, owner)
         workers.wake()
         response.headers["Location"] = f"{PREFIX}/reads/{job.uid}"
         return _view(job, backing)
@@ -156,6 +156,29 @@ def reads_router(
         _finished(queue.get(uid))
         return Response(queue.file(uid, "overlay.png"), media_type="image/png")
 
+    @router.get("/reads/{uid}/files/{name}", response_class=Response, responses={409: {"model": Problem}})
+    def file(uid: str, name: str) -> Response:
+        _finished(queue.get(uid))
+        content = queue.file(uid, name)
+        if content is None:
+            raise NoSuchJob("no such file of this read", "files", "take seg.dcm (where something is marked), sr.dcm or "
+                            "overlay.png")  # fmt: skip
+        media_type = "image/png" if name.endswith(".png") else "application/dicom"
+        return Response(content, media_type=media_type, headers=_named(name))
+
+    @router.get("/reads/{uid}/masks.{form}", response_class=Response, responses={409: {"model": Problem}})
+    def masks(
+        uid: str, form: MaskForm,
+        finding: Annotated[str | None, Query(max_length=64, description="tracking UID of one finding")] = None,
+    ) -> Response:  # fmt: skip
+        job = queue.get(uid)
+        read, _ = backing.desk.read(str(_finished(job)["document"]["uid"]))
+        chosen = [one for one in read.findings if finding in (None, one.tracking_uid)]
+        made = mask_file(chosen, sample_of(backing.archive, job.request), form.value)
+        headers = _named(f"masks.{form.value}") | {"Wetread-Labels": json.dumps(made.labels)}
+        headers |= {"Wetread-Remark": made.remark} if made.remark else {}
+        return Response(made.content, media_type=MEDIA_TYPES[form.value], headers=headers)
+
     @router.get("/reads/{uid}/events", response_class=StreamingResponse)
     async def events(
         request: Request, uid: str, last_event_id: Annotated[str | None, Header()] = None
@@ -176,21 +199,33 @@ async def _event_stream(
 ) -> AsyncIterator[str]:
     """Server-sent events: all after `position`, then each as it comes, until the job is over or the service stops."""
     quiet = 0.0
+    ahead = None
     with changes.listening(uid) as changed:
         while not (changes.are_over or await request.is_disconnected()):
             changed.clear()
-            events, is_over = await asyncio.to_thread(queue.events_after, uid, position)
+            events, is_over, waits = await asyncio.to_thread(_look, queue, uid, position)
             for event in events:
                 position = event.number
                 yield _event_text(event)
             if is_over:
                 return
+            if waits is not None and waits != ahead:
+                # Not kept, hence without a number: it is true of this moment alone.
+                ahead = waits
+                yield f"event: position\ndata: {json.dumps({'position': ahead})}\n\n"
             # Another process may be at work on it, and tells nobody here: look now and then.
             quiet = 0.0 if events or await _within(changed, _LOOK_SECONDS) else quiet + _LOOK_SECONDS
             if quiet >= _KEEP_ALIVE_SECONDS:
                 quiet = 0.0
                 yield ": still here\n\n"
     yield f"event: pause\ndata: {json.dumps({'reason': 'the service stopped'})}\n\n"
+
+
+def _look(queue: Queue, uid: str, number: int) -> tuple[list[JobEvent], bool, int | None]:
+    """New events, whether these are the last, and while the job waits, behind how many."""
+    events, is_over = queue.events_after(uid, number)
+    waits = None if is_over or queue.get(uid).state is not JobState.SCHEDULED else queue.position(uid)
+    return events, is_over, waits
 
 
 async def _within(changed: asyncio.Event, seconds: float) -> bool:
@@ -205,6 +240,13 @@ def _event_text(event: JobEvent) -> str:
     return f"id: {event.number}\nevent: {event.kind}\ndata: {json.dumps(event.data, ensure_ascii=False)}\n\n"
 
 
+_PRIORITY_NAMES = {int(number): name for name, number in PRIORITIES.items()}
+
+
+def _named(name: str) -> dict[str, str]:
+    return {"Content-Disposition": f'attachment; filename="{name}"'}
+
+
 def _finished(job: Job) -> dict[str, Any]:
     if job.result is None:
         what = f"no result: {job.state}" + (f", {job.reason}" if job.reason else "")
@@ -214,8 +256,10 @@ def _finished(job: Job) -> dict[str, Any]:
 
 def _view(job: Job, backing: Backing) -> JobView:
     request = job.request
+    position = backing.queue.position(job.uid) if job.state is JobState.SCHEDULED else 0
     return JobView(
-        uid=job.uid, state=job.state, position=backing.queue.position(job.uid), stage=job.stage, progress=job.progress,
+        uid=job.uid, state=job.state, owner=job.owner, priority=_PRIORITY_NAMES.get(job.priority, str(job.priority)),
+        position=position, stage=job.stage, progress=job.progress,
         reason=job.reason, study_uid=request["study_uid"], series_uid=request["series_uid"],
         question=request.get("question"), created=moment(job.created),
         finished=None if job.finished is None else moment(job.finished), text=job.text, stored=_stored(job, backing),

@@ -18,9 +18,10 @@ from wetread.archive.content import decoded
 from wetread.archive.outbox import prepare
 from wetread.errors import RefusedInput
 from wetread.findings import Box, BoxFrame, Decision, Interval, Mask, Verdict
-from wetread.service.access.people import EVERYBODY, Person
+from wetread.service.access.people import Person, person_of
 from wetread.service.errors import NotYet, Problem
 from wetread.service.reads import PREFIX, StoredObject
+from wetread.service.sources import sample_of
 from wetread.signed import Signed, Signer
 from wetread.terminology import Laterality, find_sided
 
@@ -94,12 +95,6 @@ class ReviewView(BaseModel):
     is_signed: bool = Field(description="the asking person has signed this very state")
     signatures: list[SignatureView]
     others: list[str] = Field(description="logins of other people with verdicts on this read")
-
-
-def person_of(request: Request) -> Person:
-    """Who asks; the local user where access is off."""
-    person: Person = getattr(request.state, "person", None) or EVERYBODY
-    return person
 
 
 def verdicts_router(backing: Backing, courier: Courier) -> APIRouter:
@@ -295,12 +290,11 @@ def _sign(backing: Backing, job: Job, person: Person) -> SignatureRecord:
 
 def _objects(backing: Backing, job: Job, signed: Signed, earlier: list[SignatureRecord]) -> list[tuple[str, Dataset]]:
     """SEG and SR of a signature, verified against the images they are about."""
-    from wetread.imaging import to_sample
     from wetread.imaging.soundness import quiet_pydicom
     from wetread.pipeline import refuse_defects_of
     from wetread.reporting import build_signed
 
-    sample = to_sample(backing.archive.retrieve_series(job.request["study_uid"], job.request["series_uid"]))
+    sample = sample_of(backing.archive, job.request)
     report, seg = (backing.queue.file(job.uid, name) for name in ("sr.dcm", "seg.dcm"))
     if report is None:
         raise NotYet("the read's report is gone", job.uid, "read the series again")

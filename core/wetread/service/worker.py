@@ -14,12 +14,14 @@ import socket
 import threading
 import time
 import uuid
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wetread.archive.protocol import NotInArchive, NotUid
-from wetread.errors import ArchiveRefused, ReadCancelled, WetreadError
+from wetread.errors import ArchiveRefused, ReadCancelled, RefusedInput, WetreadError
 from wetread.service.backing import READ, read_result
 from wetread.service.errors import describe
+from wetread.service.read_requests import is_model
+from wetread.service.sources import series_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -43,12 +45,15 @@ class ReadWorkers:
         reader: loads its weights at the first read.
         count: how many at once; 0 leaves the work to other processes.
         on_change: called with a job's UID, from a worker's thread, after every change.
+        time_limit: seconds that one read may take; None for any.
     """
 
     def __init__(
-        self, backing: Backing, reader: Reader, count: int = 1, on_change: Callable[[str], None] = lambda uid: None
-    ) -> None:
+        self, backing: Backing, reader: Reader, count: int = 1, on_change: Callable[[str], None] = lambda uid: None,
+        *, time_limit: float | None = None,
+    ) -> None:  # fmt: skip
         self._backing, self._reader, self._on_change = backing, reader, on_change
+        self._time_limit = time_limit
         self._wake, self._leaving = threading.Condition(), threading.Event()
         self._under_way: dict[str, threading.Event] = {}
         here = f"{socket.gethostname()}:{os.getpid()}:{uuid.uuid4().hex[:8]}"
@@ -125,13 +130,18 @@ class ReadWorkers:
 
         progress = _Progress(self._backing, job.uid, name, cancel, self._on_change)
         progress.tell("fetching", 0.0)
-        request = job.request
-        datasets = self._backing.archive.retrieve_series(request["study_uid"], request["series_uid"])
+        request, info, archive = job.request, self._reader.info, self._backing.archive
+        if not is_model(request.get("model") or info.name, info):
+            raise RefusedInput("another model was asked for", job.uid, f"this worker reads with {info.name}")
+        datasets = series_of(archive, request)
+        beside = [series_of(archive, other) for other in request.get("beside") or ()]
 
         def on_event(event: ReadEvent) -> None:
             progress.tell(event.stage, _READ_SHARE * event.progress, event.text)
 
-        outcome = read_series(datasets, request.get("question"), reader=self._reader, on_event=on_event, cancel=cancel)
+        outcome = read_series(datasets, request.get("question"), beside=beside, reader=self._reader, on_event=on_event,
+                              cancel=cancel)  # fmt: skip
+        self._backing.queue.tell(job.uid, name, "finding", findings_told(outcome))
         progress.tell("keeping", _READ_SHARE)
         refuse_defects(outcome)
         return outcome
@@ -142,11 +152,35 @@ class ReadWorkers:
         self._backing.queue.complete(job.uid, name, result, files, self._backing.keeping(outcome))
 
     def _keep_lease(self, job: Job, name: str, cancel: threading.Event, finished: threading.Event) -> None:
-        """Renew while the work lasts; a lease that is lost, or a cancelled job, stops the work."""
-        while not finished.wait(self._backing.queue.lease_seconds / 3):
-            if not self._backing.queue.renew(job.uid, name):
-                cancel.set()
+        """Renew while the work lasts; a lease that is lost, a cancelled job, or the time limit stops the work.
+
+        At the time limit the job ends at once, though its thread may need a while to notice.
+        """
+        queue, began = self._backing.queue, time.monotonic()
+        ends = None if self._time_limit is None else began + self._time_limit
+        while True:
+            left = queue.lease_seconds / 3
+            left = left if ends is None else max(0.0, min(left, ends - time.monotonic()))
+            if finished.wait(left):
                 return
+            if ends is not None and time.monotonic() >= ends:
+                queue.fail(job.uid, name, f"it took longer than the time limit of {self._time_limit:g} s")
+            elif queue.renew(job.uid, name):
+                continue
+            cancel.set()
+            self._on_change(job.uid)
+            return
+
+
+def findings_told(outcome: Outcome) -> list[dict[str, Any]]:
+    """Each finding for the event ``finding``: the result's own words, without the mask's measures."""
+    from wetread.reporting import read_document
+
+    document = read_document(outcome.read, outcome.sample, outcome.beside)
+    return [{key: finding[key] for key in _TOLD if key in finding} for finding in document["findings"]]
+
+
+_TOLD = ("label", "tracking_uid", "presence", "grounded", "description", "plane", "box", "interval")
 
 
 class _Progress:

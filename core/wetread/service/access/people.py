@@ -11,6 +11,8 @@ from wetread.errors import WetreadError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from starlette.requests import Request
+
 
 class Role(IntEnum):
     """What somebody may do."""
@@ -46,6 +48,12 @@ class Person:
 
 EVERYBODY = Person("local", Role.ADMIN, "Local^User")
 """Who everybody is where access is off: on this machine alone."""
+
+
+def person_of(request: Request) -> Person:
+    """Who asks; the local user where access is off."""
+    person: Person = getattr(request.state, "person", None) or EVERYBODY
+    return person
 
 
 class NotLetIn(WetreadError):  # noqa: N818 - the words that people read
