@@ -65,7 +65,7 @@ def test_a_box_of_the_words_is_held_against_the_answer_about_a_blank(
     boxes = iter([[100, 100, 500, 600], on_blank])
 
     def write(*given: object) -> Written:
-        text = f'<think>Air.</think>[{{"bbox_2d": {next(boxes)}, "label": "lungs"}}] \\boxed{{clear}}'
+        text = f'<think>Air.</think>```json\n[{{"bbox_2d": {next(boxes)}, "label": "lungs"}}]```\\boxed{{clear}}'
         return Written(text, (1, 2), (3, 4), True)
 
     monkeypatch.setattr(reader.engine, "write", write)
