@@ -280,7 +280,19 @@ def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
     )
     ablation.add_argument("--config", metavar="FILE", type=Path, required=True, help="ablation (YAML)")
     ablation.set_defaults(run=_train_ablate)
+    _add_train_head(kinds, common)
     _add_train_drpo(kinds, common)
+
+
+def _add_train_head(kinds: _Commands, common: argparse.ArgumentParser) -> None:
+    head = kinds.add_parser(
+        "head",
+        parents=[common],
+        help="the grounding head alone, backbone frozen",
+        description="Supervised training of the grounding head alone on a finished model; resumable.",
+    )
+    head.add_argument("--config", metavar="FILE", type=Path, required=True, help="run file (YAML)")
+    head.set_defaults(run=_train_head)
 
 
 def _add_train_drpo(kinds: _Commands, common: argparse.ArgumentParser) -> None:
@@ -374,6 +386,14 @@ def _evaluate(options: argparse.Namespace) -> int:
         from wetread.evaluation.record import record
 
         record(options.model, report)
+    return DONE
+
+
+def _train_head(options: argparse.Namespace) -> int:
+    from wetread.training.head import train_head
+
+    folder = train_head(options.config, report=lambda line: print(line, flush=True))
+    print(f"The model is in {folder}; measure it with: wetread evaluate --model {folder} --data DIR --split holdout")
     return DONE
 
 

@@ -99,7 +99,7 @@ def steady_clusters(
             if k is not None:
                 break
         found, centroids, _ = tried[(k or len(tried)) - 1]
-    sizes = np.bincount(found, weights=weights, minlength=len(centroids))
+    sizes = np.bincount(found, weights=weights, minlength=len(centroids)).astype(np.float64)
     return Clusters(found[which.reshape(-1)], sizes, centroids)
 
 

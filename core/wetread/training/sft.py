@@ -96,15 +96,18 @@ def load_lessons(recipe: Recipe, part: Part = "train") -> Lessons:
 
 def run(
     recipe: Recipe, lessons: Lessons, tokenizer: PreTrainedTokenizerFast, report: Callable[[str], None],
-    steps: int | None = None,
+    steps: int | None = None, model: GroundedModel | None = None,
 ) -> GroundedModel:  # fmt: skip
-    """Train a recipe on lessons that are loaded already, from the start or from its run folder's last checkpoint."""
+    """Train a recipe on lessons that are loaded already, from the start or from its run folder's last checkpoint.
+
+    A `model` that is given is trained on, as far as its weights are not frozen; without one, a fresh one is made.
+    """
     from transformers.utils import logging
 
     logging.disable_progress_bar()
     recipe.output.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(recipe.seed)
-    model = build_model(recipe, tokenizer)
+    model = model or build_model(recipe, tokenizer)
     report(f"{count_parameters(model) / 1e6:.2f} M parameters, {len(tokenizer)} tokens")
     optimiser = torch.optim.AdamW(_groups(model, recipe.weight_decay), lr=recipe.learning_rate, betas=(0.9, 0.98))
     first = _resume(recipe, model, optimiser, lessons)
@@ -265,9 +268,9 @@ def _corpus(lessons: Lessons) -> list[str]:
 
 
 def _groups(model: GroundedModel, decay: float) -> list[dict[str, Any]]:
-    matrices = [p for p in model.parameters() if p.ndim >= 2]
-    return [{"params": matrices, "weight_decay": decay},
-            {"params": [p for p in model.parameters() if p.ndim < 2], "weight_decay": 0.0}]  # fmt: skip
+    trained = [p for p in model.parameters() if p.requires_grad]
+    return [{"params": [p for p in trained if p.ndim >= 2], "weight_decay": decay},
+            {"params": [p for p in trained if p.ndim < 2], "weight_decay": 0.0}]  # fmt: skip
 
 
 def _statement(recipe: Recipe, lessons: Lessons, step: int) -> dict[str, Any]:
