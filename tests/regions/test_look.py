@@ -42,6 +42,12 @@ def test_each_modality_has_its_own_words(modality, inside, outside, words) -> No
     assert words in describe(MASK, image, None, modality, "lesion", units=units).text
 
 
+def test_an_image_of_two_levels_is_measured_as_nought_and_one() -> None:
+    description = describe(MASK, MASK, None, "microscopy", "cell")
+    assert (description.regions[0].intensity.mean, description.regions[0].intensity.ring) == (1.0, 0.0)
+    assert description.overlay.shape == (*MASK.shape, 3)
+
+
 def test_the_ring_is_five_pixels_wide() -> None:
     image = grey(100, 50, 0.0)
     image[~disc(64, 64, 25.6)] = 999

@@ -34,6 +34,7 @@ def between(a, b, geometry=None, image=FLAT):
         (disc(64, 64, 8), disc(64, 64, 30), (Kind.INSIDE,)),
         (disc(64, 64, 30), disc(70, 60, 8), (Kind.AROUND,)),
         (disc(64, 64, 8), ring(64, 64, 30, 20), (Kind.INSIDE,)),
+        (disc(64, 46, 8), ring(64, 64, 30, 20), (Kind.INSIDE,)),  # partly on the ring, the rest in its hole
         (disc(64, 60, 10), disc(64, 75, 10), (Kind.LEFT_OF, Kind.OVERLAPPING)),
         (disc(64, 60, 10), disc(64, 63, 10), (Kind.OVERLAPPING,)),
         (disc(64, 60, 10), disc(64, 60, 10), (Kind.OVERLAPPING,)),

@@ -158,6 +158,8 @@ def describe(
     phrases_of(language)
     spoken = _modality(modality)
     shape, colour = image_shape(image, masks)
+    if image.dtype == bool:  # two levels, measured as 0 and 1
+        image = image.astype(np.float32)
     if colour:
         image = as_rgb8(image)
     elif image.shape != shape:  # one grey channel as a last axis

@@ -113,9 +113,9 @@ def _contact(a: Piece, b: Piece) -> tuple[Kind | None, int]:
     shared = int(np.count_nonzero(first & second))
     if shared == a.pixels == b.pixels:
         return Kind.OVERLAPPING, shared
-    if shared >= INSIDE_SHARE * a.pixels or (shared == 0 and _lies_in_hole(a, b, first, second)):
+    if shared >= INSIDE_SHARE * a.pixels or _lies_in_hole(a, b, first, second):
         return Kind.INSIDE, shared
-    if shared >= INSIDE_SHARE * b.pixels or (shared == 0 and _lies_in_hole(b, a, second, first)):
+    if shared >= INSIDE_SHARE * b.pixels or _lies_in_hole(b, a, second, first):
         return Kind.AROUND, shared
     if shared:
         return Kind.OVERLAPPING, shared
@@ -126,7 +126,7 @@ def _contact(a: Piece, b: Piece) -> tuple[Kind | None, int]:
 
 
 def _lies_in_hole(a: Piece, b: Piece, first: NDArray[np.bool_], second: NDArray[np.bool_]) -> bool:
-    """True where at least 95 % of `a` lies in holes of `b`; both in one window."""
+    """True where at least 95 % of `a` lies in `b` or in its holes; both in one window."""
     if not all(q <= p and s <= t for (p, s), (q, t) in zip(a.box, b.box, strict=True)):
         return False
     from scipy import ndimage
