@@ -159,7 +159,9 @@ class InProcessEngine:
         words = self._decode(row.answer)
         if pieces:
             pieces.end(words)
-        hidden = torch.stack(row.hidden) if row.hidden else None
+        # A head that writes back changed these states while the answer was written; it was trained to ground others.
+        changed = model.head is not None and model.head.size.write_back
+        hidden = torch.stack(row.hidden) if row.hidden and not changed else None
         return Written(words, prompt, tuple(row.answer), row.finished, hidden, encoded)
 
     def segs(self, written: Written) -> int:
