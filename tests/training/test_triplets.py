@@ -195,6 +195,25 @@ def test_a_finished_folder_is_left_as_it_is(sets, tmp_path):
     assert {path: path.stat().st_mtime_ns for path in tmp_path.glob("shard-*")} == times
 
 
+def test_labels_that_changed_since_are_not_taken_for_finished(tmp_path):
+    (tmp_path / "set").mkdir()
+    source = labelled_sets.labelmaps(tmp_path / "set")
+    build(request(source, tmp_path / "out"))
+    names = source / "labels.json"
+    names.write_text(names.read_text(encoding="utf-8").replace("liver", "spleen"), encoding="utf-8")
+    with pytest.raises(RefusedInput, match="another source"):
+        build(request(source, tmp_path / "out"))
+
+
+def test_the_plan_does_not_depend_on_where_the_source_lies(tmp_path):
+    plans = []
+    for place in ("here", "there"):
+        (tmp_path / place / "set").mkdir(parents=True)
+        source = labelled_sets.biomedparse(tmp_path / place / "set")
+        plans.append(make_plan(request(source, tmp_path / "out")).fingerprint)
+    assert plans[0] == plans[1]
+
+
 def test_another_seed_is_refused_in_a_folder_that_has_triplets(sets, tmp_path):
     build(request(sets("manifest"), tmp_path))
     with pytest.raises(RefusedInput, match="another source, seed or setting"):

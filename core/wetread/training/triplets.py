@@ -119,8 +119,11 @@ def make_plan(request: Request) -> Plan:
     shards = tuple(tuple(entries[i : i + request.shard_items]) for i in range(0, len(entries), request.shard_items))
     name = request.name or request.source.resolve().name
     origin = Origin(name, str(layout), found.licence, request.seed, request.overlay, layout in _HIDDEN)
-    said = [FORMAT, __version__, request.kind, request.shard_items, asdict(origin), [(e.id, e.group) for e in entries]]
-    return Plan(layout, origin, shards, found, hashlib.sha256(json.dumps(said).encode()).hexdigest())
+    said = [FORMAT, __version__, request.kind, request.shard_items, asdict(origin)]
+    fingerprint = hashlib.sha256(json.dumps(said).encode())
+    for entry in entries:  # all that an entry says (names of labels, modality), wherever the folder lies
+        fingerprint.update(repr(entry).replace(repr(request.source), "SOURCE").encode())
+    return Plan(layout, origin, shards, found, fingerprint.hexdigest())
 
 
 def build(request: Request, progress: bool = False) -> dict[str, Any]:
