@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from wetread import DEFAULT_MODEL, __version__
 from wetread.commands.arguments import add_targets, add_triplets
 from wetread.commands.data_arguments import add_data
+from wetread.commands.learning import add_model, add_train_ledger
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def build_parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
         _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, add_data,
-        _add_convert_ecg, add_targets, add_triplets,
+        _add_convert_ecg, add_targets, add_triplets, add_model,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -282,6 +283,7 @@ def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
     ablation.set_defaults(run=_train_ablate)
     _add_train_head(kinds, common)
     _add_train_drpo(kinds, common)
+    add_train_ledger(kinds, common)
 
 
 def _add_train_head(kinds: _Commands, common: argparse.ArgumentParser) -> None:

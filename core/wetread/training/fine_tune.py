@@ -1,0 +1,102 @@
+"""A few steps on from a trained model: the whole of it, or the grounding head alone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+import torch
+
+from wetread.errors import ReadCancelled
+from wetread.model.checkpoint import MODEL_FILE, load_model, save_model
+from wetread.training.sft import make_batch, train_step
+
+if TYPE_CHECKING:
+    import threading
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from transformers import PreTrainedTokenizerFast
+
+    from wetread.model.checkpoint import ModelInfo
+    from wetread.model.grounded import GroundedModel
+    from wetread.training.lessons import Lesson
+
+LEARNING_RATES = {"head": 2e-4, "sft": 5e-5}
+WARM_UP = 5
+
+
+class Source(Protocol):
+    """Where lessons come from."""
+
+    def draw(self) -> Lesson:
+        """The next lesson."""
+
+
+@dataclass(frozen=True, slots=True)
+class FineTune:
+    """What one run does.
+
+    Args:
+        kind: "head" trains the grounding head and leaves the words as they are; "sft" trains all.
+        steps: of the optimiser.
+        batch: lessons a step.
+        learning_rate: after the warm-up; that of the kind when None.
+        seed: of whatever is random in a step.
+    """
+
+    kind: Literal["head", "sft"]
+    steps: int
+    batch: int = 4
+    learning_rate: float | None = None
+    seed: int = 0
+
+    @property
+    def rate(self) -> float:
+        """Learning rate after the warm-up."""
+        return LEARNING_RATES[self.kind] if self.learning_rate is None else self.learning_rate
+
+
+def fine_tune(
+    info: ModelInfo, lessons: Source, plan: FineTune, report: Callable[[int, dict[str, float]], None],
+    cancel: threading.Event | None = None,
+) -> tuple[GroundedModel, PreTrainedTokenizerFast]:  # fmt: skip
+    """Train on from a model.
+
+    Args:
+        info: of the model to start from.
+        lessons: what it is shown.
+        plan: what is trained, how long.
+        report: told each step and the parts of its loss.
+        cancel: set it to stop before the next step.
+
+    Raises:
+        ModelUnavailable: the model does not load, or has no head.
+        ReadCancelled: `cancel` was set.
+    """
+    model, tokenizer = load_model(info)
+    torch.manual_seed(plan.seed)
+    model.backbone.requires_grad_(plan.kind == "sft")
+    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(trained, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    model.train()
+    if plan.kind == "head":
+        model.backbone.eval()
+    for step in range(plan.steps):
+        if cancel is not None and cancel.is_set():
+            raise ReadCancelled("The training was stopped; nothing was written.")
+        for group in optimiser.param_groups:
+            group["lr"] = plan.rate * min(1.0, (step + 1) / min(WARM_UP, plan.steps))
+        batch = make_batch([lessons.draw() for _ in range(plan.batch)], tokenizer)
+        report(step + 1, train_step(model, optimiser, batch, tokenizer))
+    return model.eval(), tokenizer
+
+
+def save_fine_tuned(
+    model: GroundedModel, tokenizer: PreTrainedTokenizerFast, info: ModelInfo, changes: dict[str, Any], folder: Path
+) -> None:
+    """Write the model with the statement of the one it came from, `changes` aside; measured figures do not pass on."""
+    said = json.loads((info.folder / MODEL_FILE).read_text(encoding="utf-8"))
+    said.pop("base", None)
+    save_model(model, tokenizer, said | {"metrics": {}, "parent_sha256": info.weights_sha256} | changes, folder)
