@@ -1,7 +1,8 @@
 """The tables. Times are UTC as ISO 8601 text with microseconds: equal on every database, and sortable.
 
-`jobs`, `job_events` and `job_files` belong to service.queue, `audit` to service.access.audit, `ledger` and `ledger_blobs` to review.ledger, `outbox` to
-archive.outbox. A change here needs a migration in `migrations/versions`; a test compares the two.
+`jobs`, `job_events` and `job_files` belong to service.queue, `case_leases` to service.worklist, `audit` to
+service.access.audit, `ledger` and `ledger_blobs` to review.ledger, `outbox` to archive.outbox. A change here needs a
+migration in `migrations/versions`; a test compares the two.
 """
 
 from __future__ import annotations
@@ -49,6 +50,14 @@ JOB_FILES = Table(
     Column("job", String(64), ForeignKey("jobs.uid", ondelete="CASCADE"), primary_key=True),
     Column("name", String(64), primary_key=True),
     Column("content", LargeBinary, nullable=False),
+)  # fmt: skip
+
+CASE_LEASES = Table(
+    "case_leases", METADATA,
+    Column("series_uid", String(64), primary_key=True),
+    Column("study_uid", String(64), nullable=False),
+    Column("login", String(200), nullable=False),
+    Column("until", String(32), nullable=False),
 )  # fmt: skip
 
 LEDGER = Table(

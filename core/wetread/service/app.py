@@ -2,25 +2,29 @@
 
 Without access control it answers only requests that name this machine (`allowed_hosts`): a web page elsewhere that
 points its own name at 127.0.0.1 gets 400. With it (`access`), every request needs a token, see `access.guard`.
-Cross-origin reading is not allowed either way.
+Pages of other origins may ask only where they are named (`cors_origins`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from wetread import __version__
 from wetread.archive.folder import FolderArchive
+from wetread.errors import RefusedInput
 from wetread.service import errors
 from wetread.service.access.audit import AuditLog
 from wetread.service.access.guard import Guard
 from wetread.service.backing import open_backing
 from wetread.service.browse import browse_router
+from wetread.service.cases import cases_router
 from wetread.service.changes import Changes
 from wetread.service.courier import Courier
 from wetread.service.dicomweb import DICOMWEB, dicomweb_router
@@ -29,6 +33,7 @@ from wetread.service.reads import reads_router
 from wetread.service.stow import stow_router
 from wetread.service.verdicts import verdicts_router
 from wetread.service.worker import ReadWorkers
+from wetread.service.worklist import Worklist
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -49,6 +54,8 @@ def create_app(
     workers: int = 1,
     allowed_hosts: Sequence[str] = LOOPBACK,
     access: Access | None = None,
+    time_limit: float | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> FastAPI:
     """The service over one archive.
 
@@ -59,15 +66,21 @@ def create_app(
         workers: reads at once in this process; 0 where other processes work on the same database.
         allowed_hosts: names by which clients may address the service; ``["*"]`` for any.
         access: who may come in; None lets everybody in, for this machine alone.
+        time_limit: seconds that one read may take; None for any.
+        cors_origins: other origins whose pages may ask, e.g. ``https://viewer.example``; nobody when empty.
+
+    Raises:
+        RefusedInput: the database does not open, or an origin that is none.
     """
     backing, changes = open_backing(archive, database), Changes()
+    worklist = Worklist(backing, reader.info)
     courier = Courier(backing.outbox)
 
     def changed(uid: str) -> None:
         changes.tell(uid)
         courier.wake()
 
-    readers = ReadWorkers(backing, reader, workers, changed)
+    readers = ReadWorkers(backing, reader, workers, changed, time_limit=time_limit)
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -84,13 +97,36 @@ def create_app(
     app.state.backing, app.state.changes = backing, changes
     errors.install(app)
     app.add_middleware(Guard, access=access, note=AuditLog(backing.database).note)
+    if cors_origins:
+        # Outside the guard: a browser asks beforehand (OPTIONS), and then without its token.
+        app.add_middleware(CORSMiddleware, **cors_options(cors_origins))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.include_router(page_router())
     app.include_router(browse_router(archive))
     is_folder = isinstance(archive, FolderArchive)
     app.include_router(reads_router(backing, readers, changes, reader.info, DICOMWEB if is_folder else None))
     app.include_router(verdicts_router(backing, courier))
+    app.include_router(cases_router(backing, readers, worklist))
     if isinstance(archive, FolderArchive):
         app.include_router(stow_router(archive))
         app.include_router(dicomweb_router(archive))
     return app
+
+
+def cors_options(origins: Sequence[str]) -> dict[str, Any]:
+    """What pages of these origins may do; they send their token themselves, no cookie.
+
+    Raises:
+        RefusedInput: ``*``, ``null`` or anything that is not scheme, host and port alone.
+    """
+    for origin in origins:
+        if (
+            re.fullmatch(r"https?://[A-Za-z0-9.-]+(:[0-9]{1,5})?|https?://\[[0-9A-Fa-f:]+\](:[0-9]{1,5})?", origin)
+            is None
+        ):
+            raise RefusedInput("not an origin", origin[:100], "give scheme, host and port: https://viewer.example")
+    return {
+        "allow_origins": list(origins), "allow_methods": ["GET", "POST", "DELETE"], "allow_credentials": False,
+        "allow_headers": ["Authorization", "Content-Type", "Last-Event-ID", "Accept"],
+        "expose_headers": ["Location", "Wetread-Labels", "Wetread-Remark"], "max_age": 600,
+    }  # fmt: skip

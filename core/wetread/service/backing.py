@@ -14,7 +14,7 @@ from wetread.records.database import Database
 from wetread.review.desk import Desk
 from wetread.review.ledger import Ledger
 from wetread.review.memory import remembered_read
-from wetread.service.queue import Queue
+from wetread.service.queue import Queue, new_uid
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -45,13 +45,19 @@ class Backing:
         """Verdicts and signatures."""
         return Desk(self.database, self.ledger)
 
-    def keeping(self, outcome: Outcome) -> Callable[[Connection], None]:
-        """What is kept in the moment in which a read becomes COMPLETED: its ledger entry, its objects in the outbox."""
+    def keeping(self, outcome: Outcome, job: str = "") -> Callable[[Connection], None]:
+        """What is kept in the moment in which a read becomes COMPLETED: its ledger entry, its objects in the outbox.
+
+        Args:
+            outcome: of the read.
+            job: UID of its job.
+        """
         read, kept = outcome.read, remembered_read(outcome.read, outcome.sample)
         prepared = [prepare(kind, dataset) for kind, dataset in outcome.objects]
         kept.body["objects"] = [
             {"kind": p.kind, "series_uid": p.uids[1], "sop_instance_uid": p.uids[2]} for p in prepared
         ]
+        kept.body["job"] = job
         header = outcome.sample.headers[0]
         kept.body["patient"] = self.ledger.patient(
             str(header.get("PatientID") or ""), str(header.get("IssuerOfPatientID") or "")
@@ -72,7 +78,9 @@ class Backing:
         request = {"study_uid": str(header.StudyInstanceUID), "series_uid": str(header.SeriesInstanceUID),
                    "question": outcome.read.question}  # fmt: skip
         result, files = read_result(outcome)
-        return self.queue.add_finished(READ, request, result, files, owner=owner, with_it=self.keeping(outcome))
+        uid = new_uid()
+        return self.queue.add_finished(READ, request, result, files, owner=owner, uid=uid,
+                                       with_it=self.keeping(outcome, uid))  # fmt: skip
 
     def close(self) -> None:
         """Give back every connection."""

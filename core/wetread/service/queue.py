@@ -45,7 +45,7 @@ class Queue:
         uid: str | None = None,
     ) -> Job:  # fmt: skip
         """Add a job; with a `uid` that is known already, give the job that has it: a request sent twice is one job."""
-        name = uid or f"2.25.{uuid.uuid4().int}"
+        name = uid or new_uid()
         with self._database.writing(in_turn=True) as connection:
             if connection.execute(select(JOBS.c.uid).where(JOBS.c.uid == name)).first() is None:
                 connection.execute(insert(JOBS).values(
@@ -72,6 +72,18 @@ class Queue:
             wanted = wanted if value is None else wanted.where(column == value)
         with self._database.reading() as connection:
             return [_job(row) for row in connection.execute(wanted).mappings()]
+
+    def open(self, kind: str) -> list[Job]:
+        """Every job of a kind that is not over."""
+        wanted = select(JOBS).where(JOBS.c.state.in_(_OPEN), JOBS.c.kind == kind).order_by(JOBS.c.number)
+        with self._database.reading() as connection:
+            return [_job(row) for row in connection.execute(wanted).mappings()]
+
+    def counts(self) -> dict[tuple[str, str], int]:
+        """(kind, state) -> how many jobs."""
+        wanted = select(JOBS.c.kind, JOBS.c.state, func.count()).group_by(JOBS.c.kind, JOBS.c.state)
+        with self._database.reading() as connection:
+            return {(str(kind), str(state)): int(count) for kind, state, count in connection.execute(wanted)}
 
     def waiting(self, kind: str | None = None) -> int:
         """How many jobs are not over."""
@@ -183,10 +195,10 @@ class Queue:
 
     def add_finished(
         self, kind: str, request: Mapping[str, Any], result: Mapping[str, Any], files: Mapping[str, bytes],
-        *, owner: str = "", with_it: Callable[[Connection], None] | None = None,
+        *, owner: str = "", uid: str | None = None, with_it: Callable[[Connection], None] | None = None,
     ) -> Job:  # fmt: skip
         """A job that was done elsewhere, kept as if it had been done here."""
-        worker, uid = "elsewhere", f"2.25.{uuid.uuid4().int}"
+        worker, uid = "elsewhere", uid or new_uid()
         self.submit(kind, request, owner=owner, uid=uid)
         with self._database.writing(in_turn=True) as connection:
             connection.execute(update(JOBS).where(JOBS.c.uid == uid).values(
@@ -246,6 +258,11 @@ class Queue:
             connection.execute(update(JOBS).where(JOBS.c.uid == uid).values(
                 state=JobState.SCHEDULED.value, worker=None, lease_until=None, stage="waiting again"))  # fmt: skip
             _tell(connection, uid, "state", {"state": JobState.SCHEDULED.value, "reason": "its worker disappeared"})
+
+
+def new_uid() -> str:
+    """A UID that nobody had before (PS3.5 B.2)."""
+    return f"2.25.{uuid.uuid4().int}"
 
 
 def _next(kinds: Sequence[str]) -> Any:

@@ -149,7 +149,7 @@ class ReadWorkers:
     def _complete(self, job: Job, name: str, outcome: Outcome) -> None:
         """Result, files, ledger entry and outbox, all or none; a lease that was lost keeps nothing."""
         result, files = read_result(outcome)
-        self._backing.queue.complete(job.uid, name, result, files, self._backing.keeping(outcome))
+        self._backing.queue.complete(job.uid, name, result, files, self._backing.keeping(outcome, job.uid))
 
     def _keep_lease(self, job: Job, name: str, cancel: threading.Event, finished: threading.Event) -> None:
         """Renew while the work lasts; a lease that is lost, a cancelled job, or the time limit stops the work.

@@ -38,14 +38,16 @@ class Rule:
 
 
 RULES = (
-    Rule(_READ, r"/|/static/[^/]+|/favicon\.ico", None),
+    Rule(_READ, r"/|/admin|/static/[^/]+|/favicon\.ico", None),
     Rule(_READ, r"/wetread/v1/health", None),
     Rule(
         _READ, r"/wetread/v1/(capabilities|me|worklist.*|history.*|models|accept-rates|studies.*|reads.*)", Role.READER
     ),
     Rule(_READ, r"/openapi\.json|/dicom-web/.*", Role.READER),
     Rule(_WRITE, r"/wetread/v1/reads(/[^/]+)?|/wetread/v1/worklist/next", Role.READER),
-    Rule(_WRITE, r"/wetread/v1/reads/[^/]+/(verdicts|signature).*|/dicom-web/studies.*", Role.REVIEWER),
+    Rule(
+        _WRITE, r"/wetread/v1/(reads/[^/]+/(verdicts|signature).*|worklist/prepare)|/dicom-web/studies.*", Role.REVIEWER
+    ),
 )
 """The first rule that fits holds; where none does, an administrator is asked for."""
 

@@ -26,6 +26,14 @@ def upgrade() -> None:
     op.create_index("audit_of_login", "audit", ["login", "number"], unique=False)
     op.create_index("audit_of_subject", "audit", ["subject", "number"], unique=False)
     op.create_table(
+        "case_leases",
+        sa.Column("series_uid", sa.String(length=64), nullable=False),
+        sa.Column("study_uid", sa.String(length=64), nullable=False),
+        sa.Column("login", sa.String(length=200), nullable=False),
+        sa.Column("until", sa.String(length=32), nullable=False),
+        sa.PrimaryKeyConstraint("series_uid"),
+    )
+    op.create_table(
         "jobs",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
         sa.Column("uid", sa.String(length=64), nullable=False),
@@ -146,5 +154,6 @@ def downgrade() -> None:
     op.drop_index("audit_of_subject", table_name="audit")
     op.drop_index("audit_of_login", table_name="audit")
     op.drop_table("audit")
+    op.drop_table("case_leases")
     if op.get_bind().dialect.name != "sqlite":
         op.execute("DROP FUNCTION ledger_is_final()")
