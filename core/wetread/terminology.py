@@ -86,7 +86,8 @@ class Target:
         category: Segmented Property Category.
         site: Finding Site, where it is; the type itself where the table names no region.
         modalities: where it may appear.
-        synonyms: other names a question or a data set may use, lower case; they mean exactly the same.
+        synonyms: other names a question or a data set may use, lower case; they mean the same, or a part or
+            kind of it that the table does not tell apart: what is true of the label is true of them.
         countable: many separate objects are expected (cells), so the finding lists instances.
         colour: display colour, sRGB 0-255; on one modality at least 13 apart from any other target in CIELAB.
         laterality: see `Laterality`.
@@ -170,7 +171,7 @@ _SPELLINGS = {
     "haematoma": "hematoma", "haemangioma": "hemangioma", "grey": "gray", "foetal": "fetal", "foetus": "fetus",
     "faeces": "feces", "leucocyte": "leukocyte", "leucocytes": "leukocytes", "coeliac": "celiac", "naevus": "nevus",
     "naevi": "nevi", "disk": "disc", "disks": "discs", "ischaemic": "ischemic", "seborrhoeic": "seborrheic",
-    "fibre": "fiber", "centre": "center",
+    "fibre": "fiber", "centre": "center", "peritumoural": "peritumoral",
 }  # fmt: skip
 
 
