@@ -38,6 +38,8 @@ class Database:
         address = _address(url)
         self.location: str = address.render_as_string(hide_password=True)
         """Where it is, without any password."""
+        self.address: str = address.render_as_string(hide_password=False)
+        """Where it is, for the environment of a process of ours; holds the password."""
         self.is_sqlite = address.drivername == "sqlite"
         self._engine = _engine(address)
         try:

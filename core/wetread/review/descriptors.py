@@ -40,13 +40,14 @@ def keep_descriptor(ledger: Ledger, series_uid: str, device_uid: str, vector: ND
     ledger.append(DESCRIPTOR, device_uid, body, blobs={blob_hash(content): content})
 
 
-def descriptors(ledger: Ledger) -> dict[str, NDArray[np.float32]]:
-    """Series UID -> unit vector (D,), of the model that described last."""
+def descriptors(ledger: Ledger, device_uid: str | None = None) -> dict[str, NDArray[np.float32]]:
+    """Series UID -> unit vector (D,), of one model; of the one that described last when None."""
     newest: dict[str, tuple[str, str]] = {}
-    device = ""
+    device = device_uid or ""
     for entry in ledger.entries(kind=DESCRIPTOR):
-        device = entry.body["device_uid"]
-        newest[f"{device}|{entry.body['series_uid']}"] = (entry.body["series_uid"], entry.body["blob"])
+        device = device_uid or entry.body["device_uid"]
+        body = entry.body
+        newest[f"{body['device_uid']}|{body['series_uid']}"] = (body["series_uid"], body["blob"])
     found = {}
     for key, (series_uid, name) in newest.items():
         if key.startswith(f"{device}|"):

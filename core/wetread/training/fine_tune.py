@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from wetread.model.grounded import GroundedModel
     from wetread.training.lessons import Lesson
 
-LEARNING_RATES = {"head": 2e-4, "sft": 5e-5}
+LEARNING_RATES = {"head": 5e-5, "sft": 2e-5}
 WARM_UP = 5
 
 
