@@ -12,6 +12,7 @@ from PIL import Image
 from dicom_phantoms import stained_tissue, tissue_at
 from wetread.errors import RefusedInput
 from wetread.imaging import load_sample, open_series, to_sample
+from wetread.imaging import wrap_volume as wrap_volume_module
 from wetread.imaging.sample import SampleKind
 from wetread.imaging.wrap_picture import wrap_picture
 from wetread.imaging.wrap_volume import wrap_stack, wrap_volume
@@ -202,6 +203,12 @@ def test_a_sheared_volume_is_refused() -> None:
     affine[0, 1] = 0.3
     with pytest.raises(RefusedInput, match="a sheared volume"):
         wrap_volume(np.zeros((2, 3, 4)), affine, "MR")
+
+
+def test_more_slices_than_one_read_takes_are_refused_before_they_are_wrapped(monkeypatch) -> None:
+    monkeypatch.setattr(wrap_volume_module, "_slice", lambda *_: pytest.fail("a slice was made"))
+    with pytest.raises(RefusedInput, match="5,000 slices"):
+        wrap_volume(np.zeros((5000, 4, 4), dtype=np.int16), np.eye(4), "CT")
 
 
 def test_slices_sheared_against_each_other_keep_their_places() -> None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
+from wetread.imaging.inflation import check_count
 from wetread.imaging.kinds import parse_modality, sop_class
 from wetread.imaging.nifti import check_nifti
 from wetread.imaging.wrapped import MODALITY_ASSUMED, SCALED, SPACING_ASSUMED
@@ -46,11 +47,12 @@ def wrap_volume(
         remarks: sentences of `wrapped` that already apply.
 
     Raises:
-        RefusedInput: not a volume of finite numbers, a sheared or singular affine, another modality.
+        RefusedInput: not a volume of finite numbers, too many slices, a sheared or singular affine, another modality.
     """
     if values.ndim != 3 or values.dtype.kind not in "biuf" or not values.size or not np.isfinite(values).all():
         raise RefusedInput(f"a volume of shape {values.shape}, type {values.dtype}", where, "give finite 3-D numbers.")
     refuse_size(values.shape[1:], where)
+    check_count(len(values), where)
     kind = parse_modality(modality)
     if kind is None:
         kind = Modality.CT if float(values.min()) < _AIR_BELOW_HU else Modality.MR
