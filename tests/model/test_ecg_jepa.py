@@ -39,6 +39,12 @@ def test_the_published_representation(dtype, tolerance):
     assert abs(float(found.norm()) - GOLDEN_NORM) < 10 * tolerance
 
 
+def test_signals_of_another_number_format_are_taken():
+    model = deterministic(ECGJEPA(embed_dim=32, depth=2, num_heads=4))
+    assert torch.equal(model.representation(waves()), model.representation(waves().float()))
+    assert model.representation(torch.ones(8, 2500, dtype=torch.int16)).shape == (1, 32)
+
+
 def test_the_published_names_and_sizes():
     with torch.device("meta"):
         state = ECGJEPA(embed_dim=768, depth=12, num_heads=16).state_dict()

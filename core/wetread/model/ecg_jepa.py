@@ -126,7 +126,8 @@ class ECGJEPA(nn.Module):
         """Every patch's state.
 
         Args:
-            x: (B, leads, p * t) signals in the units of the checkpoint; (leads, p * t) counts as a batch of one.
+            x: (B, leads, p * t) signals in the units of the checkpoint, in any number format; (leads, p * t) counts
+                as a batch of one.
             leads: which of the c leads the rows of `x` are, by index, in any order without repeats; all when None.
 
         Returns:
@@ -143,7 +144,7 @@ class ECGJEPA(nn.Module):
             raise ValueError(
                 f"ECGJEPA takes (B, {len(chosen)}, {self.p * self.t}) for these leads, found {tuple(x.shape)}."
             )
-        patches = self.W_P(x.reshape(x.shape[0], len(chosen) * self.p, self.t))
+        patches = self.W_P(x.reshape(x.shape[0], len(chosen) * self.p, self.t).to(self.W_P.weight.dtype))
         position = self.pos_embed.reshape(self.c, self.p, self.embed_dim)[chosen].reshape(-1, self.embed_dim)
         states: torch.Tensor = self.norm(
             self.encoder_blocks(patches, position, cross_mask(len(chosen), self.p, x.device))
