@@ -115,12 +115,16 @@ class TestWeightsThatDoNotFit:
         path = copied / "config.json"
         config = json.loads(path.read_text(encoding="utf-8"))
         path.write_text(json.dumps(config | {"intermediate_size": 64}), encoding="utf-8")
-        refusal(copied)
+        assert "mlp.down_proj.weight is of another shape than the configuration says" in refusal(copied)
 
     def test_a_broken_file_is_refused(self, copied: Path) -> None:
         shard = copied / "model-00001-of-00004.safetensors"
         shard.write_bytes(shard.read_bytes()[:1000])
         refusal(copied)
+
+    def test_shards_without_their_index_are_half_a_download(self, copied: Path) -> None:
+        (copied / "model.safetensors.index.json").unlink()
+        assert "finish or repeat the download" in refusal(copied)
 
     def test_a_broken_configuration_is_refused(self, copied: Path) -> None:
         (copied / "config.json").write_text('{"model_type": "qwen2_5_vl", "vision_config": 3}', encoding="utf-8")
@@ -129,7 +133,15 @@ class TestWeightsThatDoNotFit:
     def test_a_missing_tokenizer_is_refused(self, copied: Path) -> None:
         for name in ("tokenizer.json", "tokenizer_config.json"):
             (copied / name).unlink()
-        assert "tokenizer" in refusal(copied)
+        said = refusal(copied)
+        assert "no tokenizer.json" in said
+        assert len(said) < 200
+
+    def test_ends_beyond_the_vocabulary_are_no_ends(self, copied: Path) -> None:
+        path = copied / "generation_config.json"
+        said = json.loads(path.read_text(encoding="utf-8"))
+        path.write_text(json.dumps(said | {"eos_token_id": [*said["eos_token_id"], 151_645]}), encoding="utf-8")
+        assert load_model(read_info(copied)).ends == tuple(said["eos_token_id"])
 
     def test_more_pixels_than_memory_is_no_traceback(self, built: Path, monkeypatch) -> None:
         def full(*_: object) -> None:

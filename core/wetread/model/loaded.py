@@ -80,11 +80,15 @@ class LoadedModel:
 
     @property
     def ends(self) -> tuple[int, ...]:
-        """Token ids that end an answer: the end of the turn and what `generation_config.json` adds."""
+        """Token ids that end an answer: the end of the turn and what `generation_config.json` adds.
+
+        Ids beyond the vocabulary, as small copies of a checkpoint keep them, are never written.
+        """
         config = self.backbone.generation_config
         said = config.eos_token_id if config is not None else None
         listed = [said] if isinstance(said, int) else list(said or [])
-        return tuple(dict.fromkeys([int(self.tokenizer.convert_tokens_to_ids(self.family.turn_end)), *listed]))
+        known = [token for token in listed if token < self.backbone.config.text_config.vocab_size]
+        return tuple(dict.fromkeys([int(self.tokenizer.convert_tokens_to_ids(self.family.turn_end)), *known]))
 
     @property
     def pad(self) -> int:

@@ -89,6 +89,8 @@ def load_tokenizer(info: ModelInfo) -> PreTrainedTokenizerFast:
     places = [info.folder, *([info.adapter.folder] if info.adapter else []), info.backbone_folder]
     folder = next((place for place in places if (place / TOKENIZER_FILE).is_file()), info.backbone_folder)
     whole = (folder / TOKENIZER_FILE).is_file()
+    if not whole and not (folder / "vocab.json").is_file():  # the older layout: vocab.json and merges.txt
+        raise ModelUnavailable(f"the tokenizer is missing: no {TOKENIZER_FILE}", folder, REPAIR)
     before = logging.get_verbosity()
     logging.set_verbosity_error()  # a hint that Qwen's class is another one; the file holds everything
     try:
@@ -120,7 +122,10 @@ def load_backbone(
     from transformers import AutoModelForImageTextToText
     from transformers.utils import logging
 
+    shows_progress = logging.is_progress_bar_enabled()
+    before = logging.get_verbosity()
     logging.disable_progress_bar()
+    logging.set_verbosity_error()  # a table of weights that do not fit; the refusal names the first
     folder = info.backbone_folder
     weight_files(folder)
     family = family_named(info.family, info.side)
@@ -130,12 +135,14 @@ def load_backbone(
         backbone, report = AutoModelForImageTextToText.from_pretrained(
             folder, config=config_of(folder, family), dtype=DTYPES[str(options.dtype)], local_files_only=True,
             attn_implementation=options.attention, use_safetensors=True, output_loading_info=True,
-            trust_remote_code=False, **_placement(options),
+            trust_remote_code=False, ignore_mismatched_sizes=True, **_placement(options),
         )  # fmt: skip
     except (OSError, SafetensorError, RuntimeError, ValueError, KeyError, TypeError) as error:
         raise ModelUnavailable(f"weights do not load ({_short(error)})", folder, REPAIR) from error
     finally:
-        logging.enable_progress_bar()
+        logging.set_verbosity(before)
+        if shows_progress:
+            logging.enable_progress_bar()
     _refuse_random(report, folder)
     if tokenizer.convert_tokens_to_ids(IMAGE_TOKEN) != backbone.config.image_token_id:
         raise ModelUnavailable("the tokenizer belongs to another model", folder, REPAIR)

@@ -116,6 +116,8 @@ def weight_files(folder: Path) -> list[Path]:
             f"{len(missing)} weight files are missing, {missing[0]} first", folder, "finish or repeat the download"
         )
     files = sorted(folder.glob("*.safetensors"))
+    if files and any("-of-" in file.stem for file in files) and not (folder / INDEX_FILE).is_file():
+        raise ModelUnavailable(f"shards without {INDEX_FILE}", folder, "finish or repeat the download")
     if files:
         return files
     pickled = sorted(file.name for pattern in _UNSAFE for file in folder.glob(pattern))
