@@ -170,3 +170,22 @@ def test_a_mask_needs_rows_and_columns():
 def test_text_after_the_answer_or_a_second_answer_costs_the_format():
     texts = ["\\boxed{a}", "\\boxed{a}}}}", "\\boxed{a} and more", "\\boxed{b}\\boxed{a}"]
     assert score(texts, [prepare("a")] * 4).parts["format"].tolist() == [1, 0, 0, 0]
+
+
+HOSTILE = {
+    "blanks in the answer": "\\boxed{a" + " " * 200_000 + "b}",
+    "blanks in an open fence": "```" + " " * 200_000,
+    "open thoughts in the answer": "\\boxed{" + "<think>" * 100_000 + "}",
+    "a number of thousands of digits": '```json\n[{"bbox_2d": [' + "9" * 5000 + ', 1, 2, 3], "label": "a"}]\n```',
+    "lists in lists": "```json\n" + "[" * 100_000 + "]" * 100_000 + "\n```",
+    "braces in braces": "\\boxed{" + "{" * 100_000,
+    "fences": "```" * 50_000,
+}
+
+
+@pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE)
+def test_what_a_model_writes_can_neither_stop_nor_stall_a_run(text):
+    # Quadratic work on these would take minutes to hours.
+    assert 0 <= score([text], [prepare("Edema", mask=MASK)]).total[0] < 1
+    for release in ("reference-qoqmed", "reference-qoqmed3"):
+        assert 0 <= reference_score(text, "Edema", mask=MASK, release=release)["total"] < 1

@@ -40,7 +40,7 @@ WEIGHTS: dict[str, dict[str, float]] = {
 MATCHINGS = ("max", "mean", "one-to-one")
 LONG_ENOUGH = 600
 
-_SEPARATORS = re.compile(r"\s*(?:,|;|&|\n|\band\b)\s*", re.IGNORECASE)
+_SEPARATORS = re.compile(r"[,;&\n]|\band\b", re.IGNORECASE)
 _FENCE = "```"
 _BOXED = "\\boxed{"
 _NUMBERS = frozenset((int, float))  # a bool is an int to isinstance, and no coordinate
@@ -266,7 +266,8 @@ def objects_of(text: str) -> list[list[float]] | None:
         start = text.find(_FENCE, end + 3)
         try:
             loaded = json.loads(block)
-        except (json.JSONDecodeError, RecursionError):
+        # Not JSONDecodeError alone: a number of thousands of digits is a plain ValueError.
+        except (ValueError, RecursionError):
             continue
         if isinstance(loaded, dict):
             nested = loaded.get("objects_of_interest")

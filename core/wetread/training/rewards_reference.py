@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import ast
 import json
-import re
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -28,8 +27,8 @@ if TYPE_CHECKING:
 
 RELEASES = ("reference-qoqmed", "reference-qoqmed3")
 
-_FENCE = re.compile(r"```(?:json)?\s*([\s\S]*?)```")
-_THINK = re.compile(r"<think>.*?</think>", re.DOTALL)
+_FENCE = "```"
+_THINK, _THOUGHT = "<think>", "</think>"
 _NO_ANSWER = "None"
 
 
@@ -96,10 +95,20 @@ def _f1(found: set[str], truth: set[str]) -> float:
 
 
 def _jaccard(found: str, truth: str) -> float:
-    one, two = set(_THINK.sub("", found).strip().lower().split()), set(truth.lower().split())
+    one, two = set(_without_thoughts(found).lower().split()), set(truth.lower().split())
     if not one and not two:
         return 1.0
     return len(one & two) / len(one | two) if one and two else 0.0
+
+
+def _without_thoughts(text: str) -> str:
+    """Without what stands between <think> and the next </think>; an open one stays, as released."""
+    kept = []
+    start = 0
+    while (thought := text.find(_THINK, start)) >= 0 and (end := text.find(_THOUGHT, thought)) >= 0:
+        kept.append(text[start:thought])
+        start = end + len(_THOUGHT)
+    return "".join([*kept, text[start:]])
 
 
 def _format(text: str) -> float:
@@ -110,7 +119,7 @@ def _format(text: str) -> float:
     try:
         loaded = json.loads(inside)
         points += 0.2
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         loaded = _literal(inside)
         if loaded is _UNREADABLE:
             return points
@@ -149,18 +158,28 @@ def _literal(text: str) -> Any:
         return _UNREADABLE
 
 
+def _blocks(text: str) -> list[str]:
+    """What stands between each two fences, stripped; by search, for their expression is quadratic in blanks."""
+    found = []
+    start = text.find(_FENCE)
+    while start >= 0 and (end := text.find(_FENCE, start + 3)) >= 0:
+        found.append(text[start + 3 : end].removeprefix("json").strip())
+        start = text.find(_FENCE, end + 3)
+    return found
+
+
 def _written_boxes(text: str) -> list[Any]:
-    blocks = _FENCE.findall(text)
+    blocks = _blocks(text)
     loaded: Any = None
     for block in blocks:
         try:
-            loaded = json.loads(block.strip())
+            loaded = json.loads(block)
             break
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):
             continue
     else:
         for block in blocks:
-            loaded = _literal(block.strip())
+            loaded = _literal(block)
             if loaded is not _UNREADABLE:
                 break
         else:
