@@ -17,13 +17,14 @@ from wetread import DEFAULT_MODEL, __version__
 from wetread.commands.arguments import add_targets, add_triplets
 from wetread.commands.data_arguments import add_data
 from wetread.commands.learning import add_model, add_train_ledger
+from wetread.commands.reader_arguments import add_engine, add_loading
+from wetread.commands.service_arguments import DEFAULT_PORT, add_ledger, add_serve, add_token, add_work
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
 DONE, REFUSED, STOPPED = 0, 1, 130
-DEFAULT_PORT = 8787
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -75,8 +76,8 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_read, _add_demo, _add_serve, _add_token, _add_verify, _add_describe, _add_evaluate, _add_train, add_data,
-        _add_convert_ecg, add_targets, add_triplets, add_model,
+        _add_read, _add_demo, add_serve, add_work, add_token, add_ledger, _add_verify, _add_describe, _add_evaluate,
+        _add_train, add_model, add_data, _add_convert_ecg, add_targets, add_triplets,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -112,30 +113,10 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
         "--blank", choices=("picture", "region"), default="picture",
         help="what is blanked to see whether a finding is tied to the image; default: %(default)s",
     )  # fmt: skip
-    _add_engine(parser)
-    _add_loading(parser)
+    add_engine(parser)
+    add_loading(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
     parser.set_defaults(run=_read)
-
-
-def _add_engine(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--engine", choices=("local", "vllm"), default="local",
-        help="vllm: a server that speaks the OpenAI protocol writes, masks are made here; default: %(default)s",
-    )  # fmt: skip
-    parser.add_argument(
-        "--url", action="append", default=[], metavar="URL", help="such a server; give it again for each further one"
-    )
-
-
-def _add_loading(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("how the model is loaded", "what is left out is chosen from the hardware")
-    group.add_argument("--adapter", metavar="DIR", type=Path, help="LoRA adapter that was trained on this model")
-    group.add_argument("--device", metavar="D", help="cpu, cuda or cuda:N")
-    group.add_argument("--dtype", metavar="T", help="bfloat16, float16 or float32")
-    group.add_argument("--attention", metavar="A", help="sdpa, eager or flash_attention_2")
-    group.add_argument("--quantise", metavar="BITS", type=int, help="4 or 8, by bitsandbytes")
-    group.add_argument("--most-pixels", metavar="N", type=int, help="reduce every picture to N pixels for the model")
 
 
 def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -152,54 +133,6 @@ def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--once", action="store_true", help="leave after the reads (or DEMO_ONCE=1)")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the reads")
     parser.set_defaults(run=_demo)
-
-
-def _add_serve(commands: _Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "serve",
-        parents=[common],
-        help="serve reads over HTTP, and an archive folder over DICOMweb",
-        description="Serve reads over HTTP and, for an archive folder, DICOMweb, until Ctrl-C.",
-    )
-    parser.add_argument("--archive", metavar="URL|DIR", required=True, help="folder or DICOMweb URL")
-    parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
-    parser.add_argument("--host", default="127.0.0.1", metavar="H", help="default: %(default)s, this machine only")
-    parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
-    parser.add_argument(
-        "--database", metavar="URL|FILE", help="jobs, ledger and outbox; beside a folder archive when left out"
-    )
-    parser.add_argument(
-        "--workers", type=int, default=1, metavar="N", help="reads at once in this process; default: %(default)s"
-    )
-    parser.add_argument("--allow-remote", action="store_true", help="let H be an address that other machines can reach")
-    _add_engine(parser)
-    _add_loading(parser)
-    parser.add_argument("--tokens", metavar="FILE", type=Path, help="ask for a token of this file, see: wetread token")
-    parser.add_argument("--oidc-issuer", metavar="URL", help="ask for a token of this OpenID Connect issuer")
-    parser.add_argument("--oidc-audience", metavar="A", help="whom its tokens must be made for")
-    parser.add_argument(
-        "--oidc-roles", metavar="CLAIM", default="realm_access.roles", help="claim with roles; default: %(default)s"
-    )
-    parser.set_defaults(run=_serve)
-
-
-def _add_token(commands: _Commands, common: argparse.ArgumentParser) -> None:
-    parser = commands.add_parser(
-        "token", help="tokens that let people into the service", description="Tokens that let people into the service."
-    )
-    kinds = parser.add_subparsers(metavar="ACTION", required=True)
-    for name, says in (("add", "make a token and show it once"), ("remove", "take a login's tokens back"),
-                       ("list", "show whose tokens there are")):  # fmt: skip
-        one = kinds.add_parser(name, parents=[common], help=says, description=f"{says[0].upper()}{says[1:]}.")
-        one.add_argument("--file", metavar="FILE", type=Path, required=True, help="the token file")
-        if name != "list":
-            one.add_argument("login", metavar="LOGIN", help="whose")
-        if name == "add":
-            one.add_argument("--role", choices=("reader", "reviewer", "admin"), default="reviewer")
-            one.add_argument("--name", default="", metavar="PN", help="in signed reports: Family^Given")
-            one.add_argument("--organisation", default="", metavar="O", help="in signed reports")
-            one.add_argument("--days", type=float, default=365.0, metavar="N", help="default: %(default)s")
-        one.set_defaults(run=_token, action=name)
 
 
 def _add_verify(commands: _Commands, common: argparse.ArgumentParser) -> None:
@@ -343,18 +276,6 @@ def _read(options: argparse.Namespace) -> int:
 
 def _demo(options: argparse.Namespace) -> int:
     from wetread.commands.demo import run
-
-    return run(options)
-
-
-def _serve(options: argparse.Namespace) -> int:
-    from wetread.commands.serve import run
-
-    return run(options)
-
-
-def _token(options: argparse.Namespace) -> int:
-    from wetread.commands.token import run
 
     return run(options)
 

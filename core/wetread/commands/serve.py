@@ -5,15 +5,17 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wetread.archive import open_archive
-from wetread.commands.loading import make_reader
+from wetread.commands.loading import make_switching_reader
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Sequence
 
     from wetread.archive import Archive
     from wetread.reading import Reader
     from wetread.service.access.people import Access
+    from wetread.service.model_switch import SwitchingReader
 
 
 def run(options: argparse.Namespace) -> int:
@@ -22,10 +24,10 @@ def run(options: argparse.Namespace) -> int:
 
     access = _access(options)
     check_host(options.host, options.allow_remote or access is not None)
-    reader = make_reader(options)
+    archive = open_archive(options.archive)
     serve_until_interrupted(
-        open_archive(options.archive), reader, options.host, options.port, options.allow_remote, options.database,
-        options.workers, access,
+        archive, make_switching_reader(options, archive), options.host, options.port, options.allow_remote,
+        options.database, options.workers, access, options.time_limit, options.cors_origin,
     )  # fmt: skip
     return 0
 
@@ -44,15 +46,16 @@ def _access(options: argparse.Namespace) -> Access | None:
 
 
 def serve_until_interrupted(
-    archive: Archive, reader: Reader, host: str, port: int, allow_remote: bool = False, database: str | None = None,
-    workers: int = 1, access: Access | None = None,
+    archive: Archive, reader: Reader | SwitchingReader, host: str, port: int, allow_remote: bool = False,
+    database: str | None = None, workers: int = 1, access: Access | None = None, time_limit: float | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> None:  # fmt: skip
     """Serve; Ctrl-C is the ordinary end of it."""
     from wetread.service import serve
 
     try:
         serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, database=database,
-              workers=workers, access=access)  # fmt: skip
+              workers=workers, access=access, time_limit=time_limit, cors_origins=cors_origins)  # fmt: skip
     except KeyboardInterrupt:
         announce("stopped")
 

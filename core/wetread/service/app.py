@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
@@ -22,15 +22,19 @@ from wetread.errors import RefusedInput
 from wetread.service import errors
 from wetread.service.access.audit import AuditLog
 from wetread.service.access.guard import Guard
+from wetread.service.admin import admin_router
 from wetread.service.backing import open_backing
 from wetread.service.browse import browse_router
 from wetread.service.cases import cases_router
 from wetread.service.changes import Changes
 from wetread.service.courier import Courier
 from wetread.service.dicomweb import DICOMWEB, dicomweb_router
+from wetread.service.model_switch import SwitchingReader
 from wetread.service.page import page_router
 from wetread.service.reads import reads_router
 from wetread.service.stow import stow_router
+from wetread.service.training import Training
+from wetread.service.training_routes import training_router
 from wetread.service.verdicts import verdicts_router
 from wetread.service.worker import ReadWorkers
 from wetread.service.worklist import Worklist
@@ -48,7 +52,7 @@ LOOPBACK = ("127.0.0.1", "localhost", "[::1]")
 
 def create_app(
     archive: Archive,
-    reader: Reader,
+    reader: Reader | SwitchingReader,
     *,
     database: Database | str | Path | None = None,
     workers: int = 1,
@@ -61,7 +65,7 @@ def create_app(
 
     Args:
         archive: where studies come from and objects go to; a folder is also served over DICOMweb.
-        reader: its weights load at the first read.
+        reader: its weights load at the first read; one that switches between versions is also trained over HTTP.
         database: what outlives the service, see `backing.open_backing`.
         workers: reads at once in this process; 0 where other processes work on the same database.
         allowed_hosts: names by which clients may address the service; ``["*"]`` for any.
@@ -73,14 +77,16 @@ def create_app(
         RefusedInput: the database does not open, or an origin that is none.
     """
     backing, changes = open_backing(archive, database), Changes()
-    worklist = Worklist(backing, reader.info)
+    worklist = Worklist(backing, cast("Reader", reader))
     courier = Courier(backing.outbox)
 
     def changed(uid: str) -> None:
         changes.tell(uid)
         courier.wake()
 
-    readers = ReadWorkers(backing, reader, workers, changed, time_limit=time_limit)
+    readers = ReadWorkers(backing, cast("Reader", reader), workers, changed, time_limit=time_limit)
+
+    training = Training(backing, reader) if isinstance(reader, SwitchingReader) else None
 
     @asynccontextmanager
     async def running(app: FastAPI) -> AsyncIterator[None]:
@@ -88,6 +94,8 @@ def create_app(
         courier.start()
         yield
         changes.end()
+        if training is not None:
+            training.close()
         readers.stop()
         courier.stop()
         backing.close()
@@ -104,9 +112,12 @@ def create_app(
     app.include_router(page_router())
     app.include_router(browse_router(archive))
     is_folder = isinstance(archive, FolderArchive)
-    app.include_router(reads_router(backing, readers, changes, reader.info, DICOMWEB if is_folder else None))
+    app.include_router(reads_router(backing, readers, changes, cast("Reader", reader), DICOMWEB if is_folder else None))
     app.include_router(verdicts_router(backing, courier))
+    app.include_router(admin_router(backing, courier))
     app.include_router(cases_router(backing, readers, worklist))
+    if isinstance(reader, SwitchingReader) and training is not None:
+        app.include_router(training_router(backing, reader, training))
     if isinstance(archive, FolderArchive):
         app.include_router(stow_router(archive))
         app.include_router(dicomweb_router(archive))

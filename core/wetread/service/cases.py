@@ -10,6 +10,7 @@ from fastapi.responses import Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from wetread.archive.protocol import checked_uid
+from wetread.review.accept_rates import accept_rates
 from wetread.review.standing import CaseState
 from wetread.service.access.people import person_of
 from wetread.service.errors import Problem
@@ -18,7 +19,6 @@ from wetread.service.worklist import OLDEST, Worklist
 
 if TYPE_CHECKING:
     from wetread.review.ledger import Entry
-    from wetread.review.standing import Rate
     from wetread.service.backing import Backing
     from wetread.service.worker import ReadWorkers
     from wetread.service.worklist import Case
@@ -77,27 +77,23 @@ class HistoryEntry(BaseModel):
     what: dict[str, Any] = Field(description="nothing of the patient")
 
 
-class DayView(BaseModel):
-    """One day's verdicts."""
-
-    day: str
-    accepted: int
-    decided: int
-
-
 class RateView(BaseModel):
     """How often people accept what one version of a model finds."""
 
     model: str
     version: str
     device_uid: str
+    reads: int = Field(description="with a verdict")
     accepted: int
     corrected: int
     rejected: int
     added: int = Field(description="findings that people added to its reads")
     rate: float | None = Field(description="accepted / (accepted + corrected + rejected)")
-    interval: list[float] | None = Field(description="95 %, Wilson")
-    days: list[DayView]
+    low: float | None = Field(description="end of its 95 % interval (Wilson)")
+    high: float | None
+    first: str
+    last: str
+    months: dict[str, list[int]] = Field(description="YYYY-MM -> [accepted, judged]")
 
 
 class Me(BaseModel):
@@ -149,8 +145,8 @@ def cases_router(backing: Backing, workers: ReadWorkers, worklist: Worklist) -> 
         return [_happened(entry) for entry in entries]
 
     @router.get("/accept-rates")
-    def accept_rates() -> list[RateView]:
-        return [_rate(rate) for rate in worklist.standings.rates()]
+    def rates() -> list[RateView]:
+        return [RateView(**rate.as_dict()) for rate in accept_rates(backing.ledger)]
 
     @router.get("/me")
     def me(request: Request) -> Me:
@@ -163,15 +159,6 @@ def cases_router(backing: Backing, workers: ReadWorkers, worklist: Worklist) -> 
 def _case(case: Case, login: str, mine: bool = False) -> CaseView:
     shown = {key: value for key, value in asdict(case).items() if key != "leased_to"}
     return CaseView(**shown, leased=mine or bool(case.leased_to), mine=mine or case.leased_to == login)
-
-
-def _rate(rate: Rate) -> RateView:
-    days = [DayView(day=day, accepted=accepted, decided=decided) for day, (accepted, decided) in rate.days.items()]
-    return RateView(
-        model=rate.model, version=rate.version, device_uid=rate.device_uid, accepted=rate.accepted,
-        corrected=rate.corrected, rejected=rate.rejected, added=rate.added, rate=rate.rate,
-        interval=None if rate.interval is None else list(rate.interval), days=days,
-    )  # fmt: skip
 
 
 _SAID = {

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import delete, func, insert, or_, select, update
 
 from wetread.records.tables import JOB_EVENTS, JOB_FILES, JOBS
-from wetread.records.times import later, stamp
+from wetread.records.times import later, moment, stamp
 from wetread.service.errors import NoSuchJob
 from wetread.service.jobs import Job, JobEvent, JobState, Priority
 
@@ -84,6 +84,15 @@ class Queue:
         wanted = select(JOBS.c.kind, JOBS.c.state, func.count()).group_by(JOBS.c.kind, JOBS.c.state)
         with self._database.reading() as connection:
             return {(str(kind), str(state)): int(count) for kind, state, count in connection.execute(wanted)}
+
+    def taken(self, kind: str) -> tuple[int, float]:
+        """How many jobs of a kind are COMPLETED, and how many seconds they took together."""
+        wanted = select(JOBS.c.started, JOBS.c.finished).where(
+            JOBS.c.kind == kind, JOBS.c.state == JobState.COMPLETED.value, JOBS.c.started.is_not(None)
+        )
+        with self._database.reading() as connection:
+            spans = [(moment(end) - moment(begin)).total_seconds() for begin, end in connection.execute(wanted)]
+        return len(spans), sum(spans)
 
     def waiting(self, kind: str | None = None) -> int:
         """How many jobs are not over."""

@@ -25,6 +25,7 @@ from wetread.service.sources import sample_of
 
 if TYPE_CHECKING:
     from wetread.model.checkpoint import ModelInfo
+    from wetread.reading import Reader
     from wetread.service.backing import Backing
     from wetread.service.changes import Changes
     from wetread.service.queue import Queue
@@ -105,7 +106,7 @@ class Health(BaseModel):
 
 
 def reads_router(
-    backing: Backing, workers: ReadWorkers, changes: Changes, info: ModelInfo, dicomweb: str | None
+    backing: Backing, workers: ReadWorkers, changes: Changes, reader: Reader, dicomweb: str | None
 ) -> APIRouter:
     """The routes below ``/wetread/v1``."""
     queue = backing.queue
@@ -114,7 +115,7 @@ def reads_router(
     @router.get("/capabilities")
     async def capabilities() -> Capabilities:
         return Capabilities(
-            version=__version__, archive=backing.archive.location, dicomweb=dicomweb, model=_model_view(info)
+            version=__version__, archive=backing.archive.location, dicomweb=dicomweb, model=model_view(reader.info)
         )
 
     @router.get("/health")
@@ -125,7 +126,7 @@ def reads_router(
     def submit(body: ReadRequest, request: Request, response: Response) -> JobView:
         if queue.waiting() >= MAXIMUM_WAITING:
             raise Busy(f"{MAXIMUM_WAITING} reads are waiting", "reads", "try again when some are done")
-        asked, owner = checked_request(body, info), person_of(request).login
+        asked, owner = checked_request(body, reader.info), person_of(request).login
         job = queue.submit(READ, asked, owner=owner, priority=PRIORITIES[body.priority], uid=body.uid)
         refuse_other(job, asked, owner)
         workers.wake()
@@ -275,7 +276,8 @@ def _stored(job: Job, backing: Backing) -> list[StoredObject]:
     return [StoredObject(**one, state=item.state, reason=item.reason) for one, item in ways]
 
 
-def _model_view(info: ModelInfo) -> ModelView:
+def model_view(info: ModelInfo) -> ModelView:
+    """A model as the service tells of it."""
     return ModelView(
         name=info.name,
         version=info.version,

@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from pathlib import Path
 
     from wetread.archive import Archive
     from wetread.reading import Reader
     from wetread.records.database import Database
     from wetread.service.access.people import Access
+    from wetread.service.model_switch import SwitchingReader
 
 logger = logging.getLogger(__name__)
 
@@ -27,12 +28,14 @@ def serve(
     host: str,
     port: int,
     *,
-    reader: Reader,
+    reader: Reader | SwitchingReader,
     allow_remote: bool = False,
     announce: Callable[[str], None] = logger.info,
     database: Database | str | Path | None = None,
     workers: int = 1,
     access: Access | None = None,
+    time_limit: float | None = None,
+    cors_origins: Sequence[str] = (),
 ) -> None:
     """Serve until interrupted.
 
@@ -47,6 +50,8 @@ def serve(
         workers: see `create_app`.
         access: see `create_app`; with it, other machines may reach the service, without it they may not unless
             `allow_remote`.
+        time_limit: see `create_app`.
+        cors_origins: see `create_app`.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
@@ -62,7 +67,8 @@ def serve(
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
     hosts = ["*"] if allow_remote or access is not None else [*LOOPBACK, host]
-    app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts, access=access)
+    app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts, access=access,
+                     time_limit=time_limit, cors_origins=cors_origins)  # fmt: skip
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")

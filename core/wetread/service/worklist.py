@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pydicom import Dataset
     from sqlalchemy import Connection
 
-    from wetread.model.checkpoint import ModelInfo
+    from wetread.reading import Reader
     from wetread.service.backing import Backing
     from wetread.service.jobs import Job
 
@@ -64,8 +64,8 @@ class Case:
 class Worklist:
     """Cases of one service; safe from any thread and any number of processes."""
 
-    def __init__(self, backing: Backing, info: ModelInfo, lease_seconds: float = LEASE_SECONDS) -> None:
-        self._backing, self._info, self._lease = backing, info, lease_seconds
+    def __init__(self, backing: Backing, reader: Reader, lease_seconds: float = LEASE_SECONDS) -> None:
+        self._backing, self._reader, self._lease = backing, reader, lease_seconds
         self.standings = Standings(backing.ledger)
 
     def cases(self, strategy: str = OLDEST, seed: int = 0, states: Sequence[CaseState] = ()) -> list[Case]:
@@ -128,7 +128,7 @@ class Worklist:
 
     def _ahead(self, case: Case, login: str, question: str | None) -> Job:
         asked = {"study_uid": case.study_uid, "series_uid": case.series_uid, "question": question}
-        name = f"ahead|{case.series_uid}|{question or ''}|{self._info.device_uid}"
+        name = f"ahead|{case.series_uid}|{question or ''}|{self._reader.info.device_uid}"
         job: Job | None = None
         for attempt in range(_MOST_TRIES):
             uid = uids.derived(uids.READS, f"{name}|{attempt}")

@@ -61,14 +61,13 @@ def test_biomedparse_masks_become_items(tmp_path: Path) -> None:
 def test_the_ledger_s_verdicts_become_truth_and_rejections_are_counted(tmp_path: Path) -> None:
     draw(tmp_path / "a.png")
     draw(tmp_path / "m.png")
-    base = {"image": "a.png", "label": "lesion", "patient": "x1", "modality": "CT"}
+    base = {"image": "a.png", "group": "x1", "modality": "CT"}
+    lesion = {"label": "lesion"}
+    drawn = [{"verdict": "accept", "mask": "m.png"}, {"verdict": "correct", "box": [1, 2, 30, 20]}]
     lines = [
-        base | {"verdict": "accept", "mask": "m.png"},
-        base | {"verdict": "correct", "box": [1, 2, 30, 20]},
-        base | {"verdict": "reject"},
-        base | {"verdict": "maybe"},
-        base | {"verdict": "add", "image": "../a.png"},
-        base | {"verdict": "add", "mask": "none.png"},
+        base | {"findings": [lesion | one for one in (*drawn, {"verdict": "reject"}, {"verdict": "maybe"})]},
+        base | {"image": "../a.png", "findings": [lesion | {"verdict": "add"}]},
+        base | {"findings": [lesion | {"verdict": "add", "mask": "none.png"}]},
     ]
     (tmp_path / "ledger.jsonl").write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
     source = LedgerLines(tmp_path / "ledger.jsonl")

@@ -98,7 +98,7 @@ class Guard:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
         needed = needed_role(method, path)
         person: Person | None = EVERYBODY
-        if self._access is not None:
+        if self._access is not None and not _is_local_scrape(scope, headers):
             person = None
             given = headers.get("authorization")
             if given is not None:
@@ -137,6 +137,16 @@ class Guard:
             return {"type": "http.disconnect"} if seen > most else message
 
         return counted
+
+
+def _is_local_scrape(scope: Scope, headers: Headers) -> bool:
+    """Prometheus on this machine, asking directly: what comes through a proxy says whom it is from."""
+    client = scope.get("client")
+    passed_on = any(name in headers for name in ("forwarded", "x-forwarded-for", "x-real-ip", "via"))
+    return (
+        scope["path"] == "/metrics" and scope["method"] == "GET" and not passed_on and "authorization" not in headers
+        and client is not None and client[0] in ("127.0.0.1", "::1")
+    )  # fmt: skip
 
 
 def needed_role(method: str, path: str) -> Role | None:

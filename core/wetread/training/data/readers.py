@@ -152,12 +152,12 @@ def biomedparse_items(folder: str | Path, part: Literal["train", "test"] = "trai
 
 
 class LedgerLines:
-    """The ledger's export for training: one finding with its verdict a line.
+    """The ledger's export for training: one plane of a read a line, one item a finding.
 
-    The form: ``{"image": path, "label": text, "verdict": "accept" | "correct" | "add" | "reject", "patient": text,
-    "modality": text, "mask": path?, "box": [x1, y1, x2, y2]?, "question": text?, "diagnosis": text?}``, paths relative
-    to the file, boxes in the image's own pixels. Accepted, corrected and added findings are truth; a rejected one says
-    only what is not there, is counted, and left out.
+    The form: ``{"image": path, "group": patient, "modality": text, "findings": [{"label": text, "verdict": "accept" |
+    "correct" | "add" | "reject", "mask": path?, "box": [x1, y1, x2, y2]?, "question": text?, "diagnosis": text?}]}``,
+    paths relative to the file, boxes in the image's own pixels (`service/training_export.py` writes it). Accepted,
+    corrected and added findings are truth; a rejected one says only what is not there, is counted, and left out.
 
     Raises:
         RefusedInput: the file cannot be read.
@@ -166,9 +166,11 @@ class LedgerLines:
     def __init__(self, path: str | Path) -> None:
         self.lines = JsonLines(Path(path))
         self.base, self.name = self.lines.path.parent, self.lines.path.name
+        # A line that cannot be used stays one item, so that it is counted.
+        self._items = [(line, place) for line in range(len(self.lines)) for place in range(self._count(line))]
 
     def __len__(self) -> int:
-        return len(self.lines)
+        return len(self._items)
 
     def __getitem__(self, index: int) -> TrainingItem:
         """One finding.
@@ -176,23 +178,36 @@ class LedgerLines:
         Raises:
             FaultyItem: broken, rejected, or a file it names is missing.
         """
-        where, line = self.lines.where(index), self.lines[index]
-        verdict, label = str(line.get("verdict", "")), str(line.get("label") or "").strip()
+        number, place = self._items[index]
+        where, line = self.lines.where(number), self.lines[number]
+        findings = line.get("findings")
+        if not isinstance(findings, list) or not findings or not isinstance(findings[place], dict):
+            raise FaultyItem("no findings", where)
+        found = findings[place]
+        verdict, label = str(found.get("verdict", "")), str(found.get("label") or "").strip()
         if verdict == "reject":
             raise FaultyItem("rejected finding", where, "is not there, and no truth says what is")
         if verdict not in ("accept", "correct", "add"):
             raise FaultyItem("unknown verdict", where, verdict)
-        answer = str(line.get("diagnosis") or label)
+        answer = str(found.get("diagnosis") or label)
         if not answer:
             raise FaultyItem("empty answer", where)
-        question = str(line.get("question") or segment_question(label))
-        box = line.get("box")
+        question = str(found.get("question") or segment_question(label))
+        box = found.get("box")
         return TrainingItem(
-            id=where, question=question, answer=answer, domain=str(line.get("modality") or "unknown"), dataset="ledger",
-            group=f"ledger:{line.get('patient') or where}", images=(self._file(line.get("image"), "image", where),),
-            mask=self._mask(line, where), boxes=() if box is None else (_ledger_box(box, where),),
+            id=f"{where}#{place}", question=question, answer=answer, domain=str(line.get("modality") or "unknown"),
+            dataset="ledger", group=f"ledger:{line.get('group') or where}",
+            images=(self._file(line.get("image"), "image", where),),
+            mask=self._mask(found, where), boxes=() if box is None else (_ledger_box(box, where),),
             label_set=read_label_set(question, answer), extra={"verdict": verdict}, location=where,
         )  # fmt: skip
+
+    def _count(self, number: int) -> int:
+        try:
+            findings = self.lines[number].get("findings")
+        except FaultyItem:
+            return 1
+        return max(1, len(findings)) if isinstance(findings, list) else 1
 
     def _mask(self, line: dict[str, Any], where: str) -> MaskSource | None:
         return self._file(line["mask"], "mask", where) if line.get("mask") else None

@@ -1,9 +1,9 @@
-"""The ledger, exported: `ledger.jsonl`, one read a line, with the verdicts that people gave.
+"""The ledger, exported for training (`wetread ledger export --format training`): `ledger.jsonl`, one plane a line.
 
-The least form of a line: `{"id", "group", "modality", "image": "pixels/1.png", "findings": [{"label": "liver",
-"mask": "masks/1.png" or {"size": [rows, columns], "counts": [...] or "..."}, "verdict": "accept"}]}`. `licence` may
+The least form of a line: `{"id", "group", "modality", "image": "images/1.png", "findings": [{"label": "liver",
+"mask": "masks/1-1.png" or {"size": [rows, columns], "counts": [...] or "..."}, "verdict": "accept"}]}`. `licence` may
 stand in any line. A finding counts with the verdict accept, correct or add (its mask is then the corrected one); what
-was rejected, or not yet judged, teaches nothing and is left out.
+was rejected, not yet judged, or has a box and no mask, gives no region and is left out.
 """
 
 from __future__ import annotations
@@ -77,7 +77,9 @@ def index(root: Path, options: Options) -> Index:
             item = json.loads(line)
             name = str(item["id"])
             findings = tuple(
-                (str(f["label"]), f["mask"]) for f in item.get("findings") or [] if f.get("verdict") in TEACHING
+                (str(f["label"]), f["mask"])
+                for f in item.get("findings") or []
+                if f.get("verdict") in TEACHING and f.get("mask")
             )
             image = str(item["image"])
             inside(root, image, "image")
