@@ -379,7 +379,7 @@ class TestServe:
         def serve(archive, host, port, *, reader, allow_remote, announce, database, workers, access, **more):
             assert access is None
             assert more == {"time_limit": 9.0, "cors_origins": ["https://a.example"]}
-            announce(f"{archive.location} {host} {port} {reader.model} {allow_remote} {database} {workers}")
+            announce(f"{archive.location} {host} {port} {reader.follow().model} {allow_remote} {database} {workers}")
 
         monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
         monkeypatch.setattr("wetread.service.serve", serve)

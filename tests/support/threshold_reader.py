@@ -29,7 +29,8 @@ class ThresholdReader:
 
     def __init__(
         self, model: str = "threshold", seed: int = 0, engine: str = "local", urls: Sequence[str] = (), *,
-        adapter: object = None, options: object = None, abstain: bool = False,
+        blanked: str = "picture", second_look: int = 0, adapter: object = None, options: object = None,
+        abstain: bool = False,
     ) -> None:  # fmt: skip
         self.model, self.seed, self.abstain = model, seed, abstain
 

@@ -92,8 +92,8 @@ def ranked(cases: Sequence[C], ledger: Ledger, seed: int = 0, strategy: str = MI
     else:
         total, said = _rank(strategy, series, known, ledger, drawn)
     decided = np.array([name in known and known[name].decided for name in series], dtype=bool)
-    positions = np.lexsort((drawn, total, decided)) if series else []
-    return Ranking(tuple(listed[int(position)] for position in positions), said)
+    positions = np.lexsort((drawn, total, decided)).tolist()
+    return Ranking(tuple(listed[position] for position in positions), said)
 
 
 def knowledge(ledger: Ledger) -> dict[str, Known]:

@@ -16,7 +16,9 @@ from wetread.errors import WetreadError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
+    from pathlib import Path
 
+    from wetread.archive import Archive
     from wetread.findings import Read
     from wetread.imaging.sample import Sample
     from wetread.imaging.waveform import Waveform
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
     from wetread.reading import Reader, ReadEvent
     from wetread.reading.interface import ReadEngine
 
+FOLDER = ".wetread-models"
 logger = logging.getLogger("wetread.service")
 
 
@@ -103,3 +106,11 @@ class SwitchingReader:
     def close(self) -> None:
         """Let go of the model; reads under way end as cancelled."""
         self._current.close()
+
+
+def default_models(archive: Archive) -> Path:
+    """Where versions of a service's model are kept: in a folder archive, or for a PACS in the user's state folder."""
+    from wetread.service.backing import default_database
+
+    place = default_database(archive)
+    return place.parent / FOLDER if place.name.startswith(".") else place.with_suffix(".models")

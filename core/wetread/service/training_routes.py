@@ -111,7 +111,7 @@ Name = Annotated[str, Path(max_length=64)]
 def training_router(backing: Backing, reader: SwitchingReader, training: Training) -> APIRouter:
     """Routes below ``/wetread/v1``: training, models, descriptors."""
     router = APIRouter(prefix=PREFIX, tags=["training"], responses={400: {"model": Problem}})
-    busy = {409: {"model": Problem}}
+    busy: dict[int | str, dict[str, Any]] = {409: {"model": Problem}}
 
     @router.post("/training", status_code=202, responses=busy)
     def start(body: TrainingBody, request: Request, response: Response) -> TrainingView:

@@ -6,7 +6,7 @@ Only the words learn here; the grounding head stays as it is. Pictures are writt
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wetread.findings import Mask
 from wetread.model.answers import NOTHING_FOUND
@@ -36,7 +36,7 @@ def write_questions(examples: Sequence[LedgerExample], folder: Path) -> Path:
             Image.fromarray(example.picture).save(folder / picture)
             for label in (*example.present, *example.absent):
                 there = label in example.present
-                line = {
+                line: dict[str, Any] = {
                     "images": [picture], "problem": f"<image>{segment_question(label)}",
                     "answer": label if there else NOTHING_FOUND, "data_source": str(example.modality),
                     "dataset": "ledger", "patient_id": example.patient,
