@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -194,6 +195,36 @@ class TestRobust:
         found = DRPOAdvantage(history="window:2")(np.random.default_rng(0).random(40), np.repeat(np.arange(10), 4),
                                                    np.repeat(list("abcde") * 2, 4))  # fmt: skip
         assert np.isfinite(found).all()
+
+    @pytest.mark.parametrize("mode", ["reference-qoqmed", "reference-qoqmed3", "paper", "robust"])
+    def test_a_domain_that_a_small_window_forgets_within_the_step(self, mode):
+        rewards = np.random.default_rng(0).random(12)
+        found = DRPOAdvantage(mode, history="window:2")(
+            rewards, np.repeat(np.arange(6), 2), np.repeat(list("baaaaa"), 2)
+        )
+        assert np.isfinite(found).all()
+        assert np.abs(found).min() > 0
+
+
+@pytest.mark.parametrize("mode", ["reference-qoqmed", "reference-qoqmed3", "paper", "robust"])
+def test_lists_arrays_and_tensors_of_words_and_numbers_are_the_same_step(mode):
+    rewards, ids, domains = [0.875, 0.5, 0.75, 0.25, 0.125, 0.0], [1, 1, 1, 2, 2, 2], [0, 0, 0, 1, 1, 1]
+    expected = DRPOAdvantage(mode)(rewards, ids, domains)
+    for given_rewards in (
+        np.array(rewards),
+        torch.tensor(rewards, requires_grad=True),
+        torch.tensor(rewards).bfloat16(),
+    ):
+        for given_ids in (
+            np.array(ids),
+            torch.tensor(ids),
+            list(torch.tensor(ids)),
+            list("aaabbb"),
+            np.array(list("aaabbb")),
+        ):
+            found = DRPOAdvantage(mode)(given_rewards, given_ids, torch.tensor(domains))
+            assert isinstance(found, np.ndarray)
+            np.testing.assert_array_equal(found, expected)
 
 
 class TestResume:

@@ -24,9 +24,22 @@ VERL_EPS, TRL_EPS = 1e-6, 1e-4
 def rows_of(question_ids: Sequence[Hashable]) -> dict[Hashable, list[int]]:
     """Question id -> places of its rollouts, both in the order of the batch."""
     rows: dict[Hashable, list[int]] = {}
-    for place, question in enumerate(question_ids):
+    for place, question in enumerate(as_keys(question_ids)):
         rows.setdefault(question, []).append(place)
     return rows
+
+
+def as_keys(ids: Sequence[Hashable]) -> list[Hashable]:
+    """Ids or domains as Python has them: a tensor's elements are objects of their own, equal to no other."""
+    plain = ids.tolist() if isinstance(ids, torch.Tensor | np.ndarray) else ids
+    return [key.item() if isinstance(key, torch.Tensor | np.generic) else key for key in plain]
+
+
+def as_numbers(values: ArrayLike) -> NDArray[np.float64]:
+    """Numbers of a list, an array or a tensor of any kind, in float64, which holds every narrower one exactly."""
+    if isinstance(values, torch.Tensor):
+        return values.detach().double().cpu().numpy()
+    return np.asarray(values, dtype=np.float64)
 
 
 def as_rewards(rewards: ArrayLike, question_ids: Sequence[Hashable]) -> torch.Tensor:
@@ -36,7 +49,7 @@ def as_rewards(rewards: ArrayLike, question_ids: Sequence[Hashable]) -> torch.Te
         ValueError: the two differ in length, or the rewards are not a list of numbers.
     """
     # torch, not numpy, rounds the step's rewards to float32 in the references; the rounding is the same.
-    values = torch.as_tensor(np.asarray(rewards, dtype=np.float32).copy())
+    values = torch.as_tensor(as_numbers(rewards).astype(np.float32))
     if values.ndim != 1 or len(values) != len(question_ids):
         raise ValueError(f"One reward for each rollout: found rewards of {tuple(values.shape)} and "
                          f"{len(question_ids)} question ids.")  # fmt: skip
@@ -86,7 +99,7 @@ def remax(rewards: ArrayLike, baselines: ArrayLike) -> NDArray[np.float32]:
         rewards: (B,).
         baselines: (B,) reward of the greedy rollout of each rollout's question.
     """
-    values, greedy = np.asarray(rewards, dtype=np.float32), np.asarray(baselines, dtype=np.float32)
+    values, greedy = (as_numbers(given).astype(np.float32) for given in (rewards, baselines))
     if values.shape != greedy.shape or values.ndim != 1:
         raise ValueError(f"One baseline for each reward: found {values.shape} and {greedy.shape}.")
     return values - greedy

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from wetread.training.advantages import as_rewards, grpo, rows_of
+from wetread.training.advantages import as_keys, as_numbers, as_rewards, grpo, rows_of
 from wetread.training.clusters import published_clusters
 from wetread.training.drpo_robust import RobustScale
 from wetread.training.question_history import Question, QuestionHistory
@@ -145,9 +145,9 @@ class DRPOAdvantage:
         Raises:
             ValueError: lengths that differ; groups of unequal size in a published mode; damping without kl.
         """
-        keys = [key.item() if isinstance(key, np.generic) else key for key in question_ids]
-        values = as_rewards(rewards, keys) if self._robust is None else np.asarray(rewards, dtype=np.float64)
-        levels = [self._domain(domain) for domain in domains]
+        keys = as_keys(question_ids)
+        values = as_rewards(rewards, keys) if self._robust is None else as_numbers(rewards)
+        levels = [self._domain(domain) for domain in as_keys(domains)]
         if not len(keys) == len(levels) == len(values):
             raise ValueError(f"{len(values)} rewards, {len(keys)} question ids and {len(levels)} domains.")
         strength = self._strength(kl, len(keys))
@@ -193,13 +193,16 @@ class DRPOAdvantage:
     ) -> tuple[float, float, int]:
         """Write T_g T_c of the domain's rollouts into `factors`; returns (N, mu, clusters)."""
         switches = self.switches
-        vectors = self._history.vectors(domain)
+        remembered = domain in self._history.domains()
+        # A window smaller than the step may forget a whole domain at once; the step itself then stands for it.
+        vectors = self._history.vectors(domain) if remembered else np.stack(
+            [question.vector for question in questions if question.domain == domain])  # fmt: skip
         clusters = published_clusters(vectors.astype(np.float32, copy=False), switches.k_max, switches.tau)
         means, sizes = clusters.means, clusters.sizes
         weights = 1.0 / sizes
         weighted = switches.domain_mean == "inverse-size"
         mean = float((weights * means).sum() / weights.sum()) if weighted else float(vectors.mean(dtype=np.float64))
-        count, mean = self._history.count_and_mean(domain, mean)
+        count, mean = self._history.count_and_mean(domain, mean) if remembered else (float(len(vectors)), mean)
         of_domain = max(math.sqrt(count) * mean, switches.eps)
         places = self._history.places(domain)
         for question in questions:
@@ -270,7 +273,7 @@ class DRPOAdvantage:
             if self.mode == "paper" and self.switches.kl_damping == "paper":
                 return None
             raise ValueError(f"kl_damping={self.switches.kl_damping!r} needs kl, one number for each rollout.")
-        values = np.asarray(kl, dtype=np.float64)
+        values = as_numbers(kl)
         if values.shape != (rollouts,):
             raise ValueError(f"kl has shape {values.shape} for {rollouts} rollouts.")
         return values

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from wetread.training.advantages import as_rewards, grpo, rows_of
+from wetread.training.advantages import as_keys, as_rewards, grpo, rows_of
 from wetread.training.clusters import published_clusters
 from wetread.training.question_history import Question, QuestionHistory
 
@@ -41,7 +41,11 @@ class FairGRPOAdvantage:
         self._history = QuestionHistory("run")
 
     def __call__(
-        self, rewards: ArrayLike, question_ids: Sequence[Hashable], domains: Sequence[Hashable], groups: Sequence[str]
+        self,
+        rewards: ArrayLike,
+        question_ids: Sequence[Hashable],
+        domains: Sequence[Hashable],
+        groups: Sequence[Hashable],
     ) -> NDArray[np.float32]:
         """Advantages of one step.
 
@@ -55,7 +59,7 @@ class FairGRPOAdvantage:
             ValueError: groups of rollouts of unequal size, or of one.
         """
         values = as_rewards(rewards, question_ids)
-        rows = rows_of(question_ids)
+        rows, domains, groups = rows_of(question_ids), as_keys(domains), as_keys(groups)
         if len({len(places) for places in rows.values()}) > 1:
             raise ValueError("FairGRPO needs the same number of rollouts of every question.")
         questions = [Question(key, (domains[places[-1]], groups[places[-1]]), tuple(places),
