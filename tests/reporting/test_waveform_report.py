@@ -206,6 +206,11 @@ class TestPicture:
         assert strips(shown, waveform) == ("II",)
         assert strips(hidden, waveform) == ("II", "V1")
 
+    @pytest.mark.parametrize(("seconds", "unseen"), [(9.0, ()), (7.3, ("V4", "V5", "V6")), (5.0, STANDARD[6:])])
+    def test_every_lead_of_a_short_recording_is_drawn_somewhere(self, seconds, unseen):
+        short = to_sample([ecg([group(seconds=seconds)])])
+        assert strips(READS["unmarked"], short) == ("II", *unseen)
+
     @pytest.mark.parametrize("leads", [("V1",), ("I", "II"), ("V4", "V5", "V6")], ids="+".join)
     def test_few_leads_are_drawn_too(self, leads):
         waveform = to_sample([ecg([group(leads, seconds=6.0)], GENERAL)])

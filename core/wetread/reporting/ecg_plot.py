@@ -3,7 +3,8 @@
 25 mm/s and 10 mm/mV on a grid of 1 and 5 mm, four columns of 2.5 s in the usual order (I to III, aVR to aVF, V1 to V3,
 V4 to V6), one clock for all columns, a calibration pulse of 1 mV before every row, and a rhythm strip of the whole ten
 seconds. What the model marked is shaded wherever its lead is drawn at that time; leads whose marks fall outside their
-column get a strip of their own. There is no name on the sheet, and the notice is.
+column, or whose column begins when a short recording is over, get a strip of their own. There is no name on the sheet,
+and the notice is.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from wetread.imaging.leads import STANDARD
 from wetread.imaging.waveform import WINDOW_S
 from wetread.reporting.overlay import NOTICE
 
@@ -27,6 +29,9 @@ MM_PER_SECOND = 25.0
 LAYOUT = (("I", "aVR", "V1", "V4"), ("II", "aVL", "V2", "V5"), ("III", "aVF", "V3", "V6"))
 COLUMN_S = 2.5
 MOST_STRIPS = 4
+"""Of these, not counting the leads of which a short recording shows nothing else."""
+LEAST_SHOWN_S = 1.0
+"""A column with less than this, hardly one beat, does not show its leads."""
 
 _PIXELS_MM = 6
 _FINER = 3
@@ -80,10 +85,12 @@ def ecg_picture(read: Read, waveform: Waveform) -> NDArray[np.uint8]:
 
 
 def strips(read: Read, waveform: Waveform) -> tuple[str, ...]:
-    """Leads drawn over the whole ten seconds: the rhythm lead, then those whose marks their columns do not show."""
+    """Leads drawn over the whole time: the rhythm lead, then those that, or whose marks, their columns do not show."""
     rhythm = next((lead for lead in ("II", "V1", "I", *waveform.leads) if waveform.lead(lead) is not None), "II")
-    wanted = [rhythm]
     columns = {lead: column * COLUMN_S for row in LAYOUT for column, lead in enumerate(row)}
+    unseen = [lead for lead in STANDARD if lead != rhythm and _is_over(waveform, columns[lead])
+              and waveform.lead(lead) is not None]  # fmt: skip
+    wanted = [rhythm, *unseen]
     for finding in read.findings:
         seen = finding.interval
         for lead in seen.leads if seen is not None and rhythm not in seen.leads else ():
@@ -91,7 +98,12 @@ def strips(read: Read, waveform: Waveform) -> tuple[str, ...]:
             hidden = seen is not None and (seen.start < begins or seen.end > begins + COLUMN_S)
             if hidden and lead not in wanted and waveform.lead(lead) is not None:
                 wanted.append(lead)
-    return tuple(wanted[:MOST_STRIPS])
+    return tuple(wanted[: MOST_STRIPS + len(unseen)])
+
+
+def _is_over(waveform: Waveform, begins: float) -> bool:
+    """True where a column that begins so many seconds into the tracing shows nothing worth seeing."""
+    return waveform.seconds < begins + LEAST_SHOWN_S
 
 
 def _sheet(read: Read, waveform: Waveform) -> _Sheet:
@@ -239,6 +251,8 @@ def _lettered(picture: Image.Image, read: Read, sheet: _Sheet, waveform: Wavefor
         _text(draw, (x, y), text, _INK if here else _GREY, 21)
         if not here:
             _text(draw, _at(trace.left + 8.0, trace.baseline - 4.0), "not recorded", _GREY, 17)
+        elif not trace.is_strip and _is_over(waveform, trace.begins):
+            _text(draw, _at(trace.left + 8.0, trace.baseline - 4.0), "see below", _GREY, 17)
     taken: list[tuple[float, float, float, float]] = []
     for number, finding, trace, begins, ends in _marks(read, sheet, waveform):
         top, _ = _band(sheet, trace)
