@@ -21,7 +21,7 @@ from wetread.errors import WetreadError
 from wetread.service.access.people import EVERYBODY, Access, NotLetIn, Person, Role
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -60,15 +60,16 @@ class Guard:
         access: who is who; None lets everybody in as the local user.
         most_bytes: larger bodies are refused with 413, DICOMweb's aside, which has its own limit.
         per_minute: requests of one person within a minute; more are refused with 429.
+        rules: what each route needs.
         note: told (person, method, path, status) of everything that was let in, for the audit log.
     """
 
     def __init__(
         self, app: ASGIApp, access: Access | None = None, most_bytes: int = 64 * 1024**2, per_minute: int = 3000,
-        note: Callable[[Person, str, str, int], None] | None = None,
+        note: Callable[[Person, str, str, int], None] | None = None, rules: Sequence[Rule] = RULES,
     ) -> None:  # fmt: skip
         self._app, self._access, self._most_bytes, self._note = app, access, most_bytes, note
-        self._pace = Pace(per_minute)
+        self._pace, self._rules = Pace(per_minute), rules
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request (ASGI)."""
@@ -96,7 +97,7 @@ class Guard:
 
     async def _judge(self, scope: Scope) -> tuple[JSONResponse | None, Person | None]:
         headers, path, method = Headers(scope=scope), scope["path"], scope["method"]
-        needed = needed_role(method, path)
+        needed = needed_role(method, path, self._rules)
         person: Person | None = EVERYBODY
         if self._access is not None and not _is_local_scrape(scope, headers):
             person = None
@@ -149,9 +150,9 @@ def _is_local_scrape(scope: Scope, headers: Headers) -> bool:
     )  # fmt: skip
 
 
-def needed_role(method: str, path: str) -> Role | None:
+def needed_role(method: str, path: str, rules: Sequence[Rule] = RULES) -> Role | None:
     """What a request needs; None where anybody may."""
-    for rule in RULES:
+    for rule in rules:
         if method in rule.methods and re.fullmatch(rule.path, path):
             return rule.role
     return Role.ADMIN
