@@ -17,7 +17,7 @@ from wetread.reading import batching
 from wetread.reading.batching import Batcher, Limits, Writing
 from wetread.reading.memory import is_out_of_memory
 
-END = 9
+END, DEFECTIVE = 9, 37
 
 
 @dataclass(eq=False)
@@ -46,6 +46,7 @@ class CountingWriter:
     together: list[int] = field(default_factory=list)
     hold: threading.Event | None = None
     broken: bool = False
+    without_memory: int = 0
 
     def start(self, rows: Sequence[Counting]) -> None:
         for row in rows:
@@ -74,7 +75,10 @@ class CountingWriter:
     def _check(self) -> None:
         if self.broken:
             raise ZeroDivisionError("a defect")
+        if any(row.longest == DEFECTIVE for row in self.rows):
+            raise ZeroDivisionError("a defect of one answer")
         if len(self.rows) > self.most:
+            self.without_memory += 1
             raise torch.OutOfMemoryError("CUDA out of memory.")
 
 
@@ -139,6 +143,20 @@ class TestSteps:
         with pytest.raises(ZeroDivisionError):
             tasks.run("divide", [("", 0)])
         assert tasks.run("divide", [("", 2)]) == [0.5]
+        tasks.close()
+
+    def test_a_defect_of_one_item_is_nobody_elses(self) -> None:
+        tasks = batcher(steps={"invert": lambda items: [1 / item for item in items]})
+        go, pool = busy(tasks)
+        with ThreadPoolExecutor(4) as callers:
+            asked = [callers.submit(tasks.run, "invert", [("", item)]) for item in (1, 2, 0, 4)]
+            while len(tasks._calls) < 4:
+                time.sleep(0.001)
+            go.set()
+            with pytest.raises(ZeroDivisionError):
+                asked.pop(2).result(10)
+            assert [future.result(10) for future in asked] == [[1.0], [0.5], [0.25]]
+        pool.shutdown()
         tasks.close()
 
     def test_where_memory_runs_out_the_batch_is_halved(self) -> None:
@@ -267,6 +285,36 @@ class TestAnswers:
         assert all(row.answer == list(range(50)) for row in rows)
         assert all(tokens == list(range(50)) for tokens in heard.values())  # nothing twice, nothing missing
         assert max(writer.together) <= 2
+        tasks.close()
+
+    def test_where_memory_ran_out_not_all_are_let_in_again_at_once(self) -> None:
+        writer = CountingWriter(most=2)
+        tasks = batcher(writer)
+        go, pool = busy(tasks)
+        with ThreadPoolExecutor(8) as callers:
+            asked = [callers.submit(tasks.write, Writing(Counting(50), None)) for _ in range(8)]  # type: ignore[arg-type]
+            while len(tasks._waiting) < 8:
+                time.sleep(0.001)
+            go.set()
+            assert all(future.result(30).done for future in asked)
+        assert writer.without_memory <= 8  # 8, 4, then one more than fits whenever an answer was finished
+        pool.shutdown()
+        tasks.close()
+
+    def test_a_defect_of_one_answer_is_nobody_elses(self) -> None:
+        writer = CountingWriter()
+        tasks = batcher(writer)
+
+        def work(number: int) -> list[int] | str:
+            longest = DEFECTIVE if number == 3 else 50
+            try:
+                return tasks.write(Writing(Counting(longest), None)).answer  # type: ignore[arg-type]
+            except ZeroDivisionError as error:
+                return str(error)
+
+        told = all_at_once(work, 6)
+        assert told.pop(3) == "a defect of one answer"
+        assert told == [list(range(50))] * 5
         tasks.close()
 
     def test_an_answer_that_does_not_fit_alone_gets_empty_caches_and_then_the_error(self) -> None:

@@ -269,17 +269,20 @@ class Batcher:
                 self._run_together(same[first : first + self._limits.at_once], dropped=False)
 
     def _run_together(self, calls: list[Call], dropped: bool) -> None:
-        """Run items of one step and group; where memory runs out, in halves, then without caches."""
+        """Run items of one step and group; what fails runs in halves, so that a defect is that of one item alone.
+
+        A single item for which memory runs out is tried again without caches.
+        """
         try:
             results = self._steps[calls[0].step]([call.item for call in calls])
         except Exception as error:
-            if not is_out_of_memory(error):
-                failure: Exception = error
-            elif len(calls) > 1:
+            if len(calls) > 1:
                 half = len(calls) // 2
                 self._run_together(calls[:half], dropped)
                 self._run_together(calls[half:], dropped)
                 return
+            if not is_out_of_memory(error):
+                failure: Exception = error
             elif not dropped:
                 self._free()
                 self._run_together(calls, dropped=True)
@@ -322,40 +325,50 @@ class Batcher:
             self._guarded(self._writer.step)
 
     def _guarded(self, work: Callable[[], None]) -> None:
-        """Do something with the batch of answers; where memory runs out, all wait again and fewer are let in."""
+        """Do something with the batch of answers; where memory runs out, all wait again and fewer are let in.
+
+        A defect is that of one answer: it shows which when each is written alone.
+        """
         try:
             work()
         except Exception as error:
             self._writer.clear()
             if is_out_of_memory(error):
                 self._shrink()
+            elif len(self._under_way) > 1:
+                self._put_back(at_once=1)
             else:
                 failed, self._under_way = self._under_way, []
                 for writing in failed:
                     writing.fail(error)
         for writing in self._under_way:
             writing.tell()
-        self._under_way = [writing for writing in self._under_way if not writing.row.done]
-        if not self._under_way:
-            self._most_rows = min(2 * self._most_rows, self._limits.rows)
+        left = [writing for writing in self._under_way if not writing.row.done]
+        # One more for each that was finished: let in again at once, the same answers would fail again at once.
+        self._most_rows = min(self._most_rows + len(self._under_way) - len(left), self._limits.rows)
+        self._under_way = left
 
     def _shrink(self) -> None:
         """Memory ran out among the answers under way: all wait again, and half as many are let in.
 
-        What they have written stays written; it is prefilled with the prompt. An answer that ran out of memory all
-        alone gets one more try with empty caches.
+        An answer that ran out of memory all alone gets one more try with empty caches.
         """
         again = [writing for writing in self._under_way if not writing.row.done]
-        self._under_way = [writing for writing in self._under_way if writing.row.done]
-        if len(again) > 1:
-            self._most_rows = len(again) // 2
-        elif again and again[0].row.alone_without_memory:
-            again.pop().fail(self._no_memory())
-        elif again:
+        if len(again) == 1 and again[0].row.alone_without_memory:
+            again[0].fail(self._no_memory())
+            self._under_way.remove(again[0])
+        elif len(again) == 1:
             again[0].row.alone_without_memory = True
             self._drop_caches()
-        self._waiting.extendleft(reversed(again))
+        self._put_back(at_once=max(len(again) // 2, 1))
         release_memory()
+
+    def _put_back(self, at_once: int) -> None:
+        """Let the answers under way wait again, in their order; what they have written stays and is prefilled."""
+        again = [writing for writing in self._under_way if not writing.row.done]
+        self._under_way = [writing for writing in self._under_way if writing.row.done]
+        self._most_rows = at_once
+        self._waiting.extendleft(reversed(again))
 
     def _free(self) -> None:
         self._drop_caches()
