@@ -231,6 +231,36 @@ def test_an_answer_without_end_is_given_up(server: OpenAIServer, monkeypatch: py
 
 
 @pytest.mark.parametrize(
+    "event",
+    [{"choices": "x"}, {"choices": {"a": 1}}, {"choices": [3]}, {"choices": [{"delta": "x"}]},
+     {"choices": [{"delta": {"content": {"a": 1}}}]}, {"choices": [{"delta": {}, "finish_reason": 3}]}],
+    ids=str,
+)  # fmt: skip
+def test_a_server_of_another_protocol_is_no_server(server: OpenAIServer, monkeypatch, event: dict) -> None:
+    monkeypatch.setattr(server, "write", lambda body: ([""], "stop"))
+    handler = server.http.RequestHandlerClass
+    monkeypatch.setattr(handler, "stream", lambda self, pieces, reason: strange(self, event))
+    engine = engine_at(server.url)
+    with pytest.raises(ModelUnavailable, match="no server answers"):
+        engine.write(engine.encode([tissue(engine)]), QUESTION)
+
+
+def strange(handler, event: dict) -> None:
+    handler.send_response(200)
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    handler.event(event)
+    handler.chunk(b"data: [DONE]\n\n")
+    handler.chunk(b"")
+
+
+def test_half_a_character_is_replaced(server: OpenAIServer, monkeypatch) -> None:
+    monkeypatch.setattr(server, "write", lambda body: (["half \ud83d."], "stop"))
+    engine = engine_at(server.url)
+    assert engine.write(engine.encode([tissue(engine)]), QUESTION).text == "half \ufffd."
+
+
+@pytest.mark.parametrize(
     "url",
     ["file:///etc/passwd", "ftp://host", "localhost:8000", "http://", "http://u:pw@host", "http://h:x", "http://h?a=1",
      ""],

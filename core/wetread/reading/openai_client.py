@@ -83,17 +83,31 @@ def complete(
         for event in _events(response, cancel):
             if "error" in event:
                 raise ServerFailed("the server broke off with an error")
-            for choice in event.get("choices", ())[:1]:
-                piece = choice.get("delta", {}).get("content")
-                if piece:
-                    text += piece
-                    if len(text) > LONGEST_TEXT:
-                        raise ServerFailed("an answer without end")
-                    on_text(text)
-                reason = choice.get("finish_reason") or reason
+            piece, ended = _first_choice(event)
+            if piece:
+                text += piece
+                if len(text) > LONGEST_TEXT:
+                    raise ServerFailed("an answer without end")
+                on_text(text)
+            reason = ended or reason
     if reason is None:
         raise ServerFailed("the answer broke off")
     return Completion(text, reason != "length")
+
+
+def _first_choice(event: dict[str, Any]) -> tuple[str, str | None]:
+    """The new piece of text of an event, "" where it brings none, and why the answer ended, if it did."""
+    choices = event.get("choices") or []
+    if not choices:  # counts of tokens, for instance
+        return "", None
+    try:
+        piece, ended = (choices[0].get("delta") or {}).get("content") or "", choices[0].get("finish_reason")
+    except (AttributeError, KeyError, TypeError) as error:
+        raise ServerFailed("an event of another protocol") from error
+    if not isinstance(piece, str) or not (ended is None or isinstance(ended, str)):
+        raise ServerFailed("an event of another protocol")
+    # JSON can spell half a character, which no tokenizer takes.
+    return piece.encode("utf-16", "surrogatepass").decode("utf-16", "replace"), ended
 
 
 def served_models(server: Server, cancel: threading.Event, patience: Patience) -> list[str]:
