@@ -272,3 +272,14 @@ class TestRefusals:
         with pytest.raises(RefusedInput) as refused:
             describe(masks, image, geometry, **({"modality": "MR", "targets": "lesion"} | options))
         assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("factor", [2, 3])
+@pytest.mark.parametrize(
+    "mask", [disc(64, 64, 14), disc(64, 64, 30), ring(64, 64, 30, 15)], ids=["small", "large", "ring"]
+)
+def test_a_mask_enlarged_by_repeating_its_pixels_keeps_its_words(mask, factor) -> None:
+    large = np.kron(mask, np.ones((factor, factor), dtype=bool))
+    (region,) = describe(large, np.zeros(large.shape, np.uint8), None, "MR", "lesion").regions
+    assert (region.shape.word, region.shape.border) == (only(mask).shape.word, only(mask).shape.border)
+    assert region.size.word is only(mask).size.word

@@ -25,6 +25,7 @@ RING_HOLE = 0.10
 ROUND_RATIO, OVAL_RATIO = 0.8, 0.4
 REGULAR_SOLIDITY, REGULAR_ROUNDNESS = 0.9, 0.7
 SMOOTH_SOLIDITY, SMOOTH_ROUNDNESS = 0.96, 0.88
+CONVEX_SOLIDITY = 0.98
 ROUGH_ROUNDNESS = 0.5
 POINTED_ROUNDNESS = 0.8
 POINTED_SKEW, BLUNT_SKEW = 0.1, -0.1
@@ -152,14 +153,16 @@ def border_word(outline: Outline, filled: NDArray[np.bool_]) -> BorderWord | Non
     """The word of a border, of the region without its holes.
 
     None for a network of thin lines (circularity under 0.05). Smooth: true solidity from 0.96 and roundness from
-    0.88. What is not smooth is spiculated where its outline runs out in points and lobulated where it bulges: the
-    skew of the distance of outline pixels from the centroid, in units of the ellipse of equal moments, is positive
-    for points and negative for bulges. Spiculated: true solidity under 0.9, and skew over 0.1 with roundness under
-    0.8, or skew over -0.1 with roundness under 0.5.
+    0.88; or nearly convex (true solidity from 0.98) and roundness from 0.7, as the stairs of a mask that was enlarged
+    by repeating its pixels are neither bulges nor points. What is not smooth is spiculated where its outline runs out
+    in points and lobulated where it bulges: the skew of the distance of outline pixels from the centroid, in units of
+    the ellipse of equal moments, is positive for points and negative for bulges. Spiculated: true solidity under 0.9,
+    and skew over 0.1 with roundness under 0.8, or skew over -0.1 with roundness under 0.5.
     """
     if outline.circularity < NETWORK_CIRCULARITY:
         return None
-    if outline.true_solidity >= SMOOTH_SOLIDITY and outline.roundness >= SMOOTH_ROUNDNESS:
+    even = SMOOTH_ROUNDNESS if outline.true_solidity < CONVEX_SOLIDITY else REGULAR_ROUNDNESS
+    if outline.true_solidity >= SMOOTH_SOLIDITY and outline.roundness >= even:
         return BorderWord.SMOOTH
     skew = _outline_skew(filled)
     least = POINTED_ROUNDNESS if skew > POINTED_SKEW else ROUGH_ROUNDNESS
