@@ -409,7 +409,7 @@ class TestMeasuringAndTraining:
         arguments = ["evaluate", "--model", "m", "--data", str(tmp_path), "--json", "f.json", "--split", "holdout"]
         assert cli.main([*arguments, "--limit", "3", "--quiet"]) == 0
         expected = {"model": "m", "data_dir": tmp_path, "json_path": Path("f.json"), "split": "holdout", "limit": 3}
-        assert seen == {**expected, "progress": False}
+        assert seen == {**expected, "progress": False, "predictions": None, "report_dir": None}
 
     def test_a_recipe_that_is_not_there_is_refused(self, tmp_path, capsys):
         assert cli.main(["train", "sft", "--config", str(tmp_path / "recipe.yaml")]) == 1
