@@ -356,6 +356,15 @@ def test_reads_of_several_threads_are_those_of_one() -> None:
     reader.close()
 
 
+def test_a_model_that_computes_no_numbers_writes_no_answer(tmp_path: Path) -> None:
+    engine = InProcessEngine(read_info(build_checkpoint("qwen3_vl", tmp_path)))
+    with torch.no_grad():
+        engine.load().backbone.model.language_model.norm.weight.fill_(float("nan"))
+    with pytest.raises(ModelUnavailable, match="no numbers in float32"):
+        engine.write(engine.encode([noise(engine, 64, 64)]), "Why?")
+    engine.close()
+
+
 def test_a_checkpoint_without_a_head_writes_and_has_nothing_to_ground(tmp_path: Path) -> None:
     engine = InProcessEngine(read_info(build_checkpoint("qwen2_vl", tmp_path)))
     assert engine.write(engine.encode([noise(engine, 60, 60)]), NUCLEI, longest=4).answer

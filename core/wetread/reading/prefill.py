@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from transformers import DynamicCache
 
+from wetread.errors import ModelUnavailable
 from wetread.reading.key_values import KeyValues
 
 if TYPE_CHECKING:
@@ -35,6 +36,9 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
 
     Returns:
         Keys and values of all tokens but the one that was just taken.
+
+    Raises:
+        ModelUnavailable: what comes out is not finite, as float16 may overflow.
     """
     import torch
 
@@ -58,6 +62,11 @@ def prefill(model: LoadedModel, row: Row, prefixes: ByteBoundedCache[KeyValues])
     hidden = output.last_hidden_state[0]
     row.hidden = list(hidden[len(hidden) - len(row.answer) :].clone()) if row.answer else []
     scores = backbone.lm_head(hidden[-1])
+    if not bool(scores.isfinite().all()):  # its argmax would be an answer of one token without end
+        raise ModelUnavailable(
+            f"the model computes no numbers in {str(model.dtype).removeprefix('torch.')}", model.info.name,
+            "use --dtype bfloat16 or float32; where that is in use, download the weights again",
+        )  # fmt: skip
     scores[[*placeholders(backbone), *row.barred]] = float("-inf")
     row.take(int(scores.argmax()))
     held = KeyValues(tuple((layer.keys[0], layer.values[0]) for layer in cache.layers))
