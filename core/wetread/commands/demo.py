@@ -87,7 +87,8 @@ STUDIES = (
     DemoStudy("mr", "MR, one slice", "A detail 2 cm wide; too little to name a structure.", "pydicom", "MR_small.dcm"),
     DemoStudy("retina", "Fundus photograph", "The back of an eye.", "scikit-image", "retina.jpg", Modality.FUNDUS),
     DemoStudy(
-        "ecg", "12-lead ECG", "Sinus rhythm; the recording device calls it a normal ECG.", "pydicom", "waveform_ecg.dcm",
+        "ecg", "12-lead ECG", "Sinus rhythm; the recording device calls it a normal ECG.", "pydicom",
+        "waveform_ecg.dcm",
     ),
 )  # fmt: skip
 

@@ -256,7 +256,7 @@ class DRPOConfig:
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the run folder."""
-        return _plain(asdict(self))  # type: ignore[no-any-return]
+        return _plain(asdict(self))
 
 
 def _plain(value: Any) -> Any:
