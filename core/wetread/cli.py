@@ -143,7 +143,10 @@ def _add_verify(commands: _Commands, common: argparse.ArgumentParser) -> None:
         description="Check what SEG and SR files say, against each other and the source; a line per defect.",
     )
     parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="SEG and SR files that belong together")
-    parser.add_argument("--source", metavar="DIR", type=Path, help="file or folder with the images they refer to")
+    parser.add_argument(
+        "--source", metavar="DIR", type=Path, action="append", default=[],
+        help="file or folder with the images they refer to; give it again for each further one",
+    )  # fmt: skip
     parser.set_defaults(run=_verify)
 
 

@@ -15,11 +15,12 @@ def run(options: argparse.Namespace) -> int:
     """Print every defect; 0 where there is none."""
     from wetread.reporting import verify_files
 
-    if options.source is not None and not options.source.exists():
-        raise RefusedInput("no source images", options.source, "give the file or folder with the images referred to")
+    for source in options.source:
+        if not source.exists():
+            raise RefusedInput("no source images", source, "give the file or folder with the images referred to")
     with Progress() as progress:
         progress.stage(f"checking {len(options.files)} files")
-        defects = verify_files(options.files, [] if options.source is None else [options.source])
+        defects = verify_files(options.files, options.source)
     for defect in defects:
         print(defect)
     if not defects:
