@@ -19,18 +19,32 @@ from fastapi import HTTPException
 from monailabel.config import settings
 from monailabel.datastore.dicom import DICOMWebDatastore
 from monailabel.interfaces.app import MONAILabelApp
+from monailabel.interfaces.tasks.scoring import ScoringMethod
+from monailabel.interfaces.tasks.strategy import Strategy
+from monailabel.interfaces.tasks.train import TrainTask
 from requests import RequestException
 
 import wetread
 from lib.admission import ForbiddenImage, admit
+from lib.gate import Gate, is_name
 from lib.passage import Passage, keep_running
-from lib.read_task import ReadTask
+from lib.people import person_of
+from lib.read_task import KEEP, ReadTask
+from lib.saved_labels import label_names, record_label
+from lib.scoring import LedgerScoring
+from lib.shared import INFO, Shared, known
+from lib.strategies import strategies
+from lib.training import trainers
 from wetread.archive import checked_uid, open_archive
 from wetread.archive.protocol import NotInArchive
-from wetread.errors import ArchiveRefused, RefusedInput
+from wetread.errors import ArchiveRefused, RefusedInput, WetreadError
 from wetread.reading import Reader
+from wetread.service.access.people import Access
+from wetread.service.model_switch import SwitchingReader
 
 logger = logging.getLogger(__name__)
+FINAL = "final"
+"""MONAI Label's tag of a label that a person has finished."""
 
 
 class WetreadApp(MONAILabelApp):
@@ -41,11 +55,20 @@ class WetreadApp(MONAILabelApp):
         studies: folder of images, or URL of a DICOMweb archive.
         conf: `--conf` pairs: `model` (name or folder), `modality` (of NIfTI files and pictures), `archive` (folder or
             URL of the jobs; the studies URL, or the folder `dicom` in the studies folder), `hosts` (names besides
-            this machine's own by which clients may address the service, separated by commas).
+            this machine's own by which clients may address the service, separated by commas), `tokens` (a token file)
+            or `oidc_issuer` with `oidc_audience` (who may come in, for MONAI Label's routes too), `proxy` ("on" opens
+            MONAI Label's DICOMweb proxy).
     """
 
     def __init__(self, app_dir: str, studies: str, conf: dict[str, str]) -> None:
-        self.reader = Reader(conf.get("model", wetread.DEFAULT_MODEL))
+        is_url = studies.startswith(("http://", "https://"))
+        archive = open_archive(
+            conf.get("archive") or (studies if is_url else str(Path(studies) / "dicom")),
+            user=settings.MONAI_LABEL_DICOMWEB_USERNAME or None,
+            password=settings.MONAI_LABEL_DICOMWEB_PASSWORD or None,
+        )
+        self.shared = Shared(archive, conf.get("model", wetread.DEFAULT_MODEL))
+        self.reader = SwitchingReader(self.shared.versions, Reader)
         super().__init__(
             app_dir=app_dir,
             studies=studies,
@@ -57,7 +80,52 @@ class WetreadApp(MONAILabelApp):
 
     def init_infers(self) -> dict[str, ReadTask]:
         """The one model; its weights load at the first read."""
-        return {"wetread": ReadTask(self.reader, self.conf.get("modality", ""))}
+        return {"wetread": ReadTask(self.reader, self.shared, self.conf.get("modality", ""))}
+
+    def init_trainers(self) -> dict[str, TrainTask]:
+        """Training from the ledger: head, sft, drpo."""
+        return trainers(self.shared)
+
+    def init_strategies(self) -> dict[str, Strategy]:
+        """Active learning over the ledger."""
+        return strategies(self.shared)
+
+    def init_scoring_methods(self) -> dict[str, ScoringMethod]:
+        """Scores of what was read."""
+        return {"ledger": LedgerScoring(self.shared)}
+
+    def init_datastore(self) -> Any:
+        """MONAI Label's own datastore, which writes a label to wherever its tag leads; here a tag is a name."""
+        datastore = super().init_datastore()
+        save = datastore.save_label
+
+        def save_label(image_id: str, label_filename: str, label_tag: str, label_info: dict[str, Any]) -> str:
+            if not is_name(str(label_tag)) or not is_name(image_id):
+                raise HTTPException(400, "a tag and an image are names without folders")
+            self._saved = (str(label_tag), dict(label_info or {}))
+            return str(save(image_id, label_filename, label_tag, label_info))
+
+        datastore.save_label = save_label
+        return datastore
+
+    def on_save_label(self, image_id: str, label_id: str) -> dict[str, Any]:
+        """A label that a person saved becomes verdicts on the image's last read; the answer says how many, or why not.
+
+        The label itself is kept by MONAI Label either way.
+        """
+        tag, info = self._saved
+        noted = known(self.datastore(), image_id)
+        if tag != FINAL or not noted.get("read_uid"):
+            return {INFO: {"verdicts": 0, "remark": "not a final label" if tag != FINAL else "no read to decide on"}}
+        names = label_names(info, self._infers["wetread"].labels)
+        label, image = (Path(uri) for uri in (self.datastore().get_label_uri(label_id, tag),
+                                              self.datastore().get_image_uri(image_id)))  # fmt: skip
+        try:
+            count = record_label(self.shared.backing, noted, label, image, names, person_of(info))
+        except WetreadError as error:
+            said = _public(error) if isinstance(error, RefusedInput) else str(error)
+            return {INFO: {"verdicts": 0, "remark": said}}
+        return {INFO: {"verdicts": count, "remark": ""}}
 
     def infer(self, request: dict[str, Any], datastore: Any = None) -> dict[str, Any]:
         """Refuse what a client may not read, and say refusals in words instead of a bare 500.
@@ -68,7 +136,10 @@ class WetreadApp(MONAILabelApp):
         try:
             admit(request.get("image"), self._image_folders())
             self._fetch(request["image"])
-            return super().infer(request, datastore)
+            request = {**request, KEEP: not Path(request["image"]).exists()}
+            found: dict[str, Any] = super().infer(request, datastore)
+            self._note(request["image"], request.get("model"))
+            return found
         except ForbiddenImage as error:
             raise HTTPException(403, _public(error)) from error
         except RefusedInput as error:
@@ -77,11 +148,12 @@ class WetreadApp(MONAILabelApp):
     def on_init_complete(self) -> None:
         """Offer the service's routes, and say what an administrator must know."""
         super().on_init_complete()
+        access = self._access()
         if settings.MONAI_LABEL_AUTH_ENABLE:
             logger.warning("MONAI Label's log-in does not cover /wetread/v1, so it is not offered here: wetread serve")
         else:
-            self._offer_service()
-        if not _listens_on_loopback(sys.argv):
+            self._offer_service(access)
+        if access is None and not _listens_on_loopback(sys.argv):
             logger.warning("This server is not bound to 127.0.0.1 and asks nobody who they are: use --host 127.0.0.1")
 
     def _fetch(self, image: str) -> None:
@@ -103,21 +175,36 @@ class WetreadApp(MONAILabelApp):
         except RuntimeError as error:
             raise RefusedInput("MONAI Label cannot convert it", series, "read it by /wetread/v1/reads") from error
 
-    def _offer_service(self) -> None:
+    def _note(self, image: str, model: str | None) -> None:
+        """Keep in an image's info which read was its last one; a path is no image of the datastore."""
+        task = self._infers.get(model)
+        if isinstance(task, ReadTask) and not Path(image).exists():
+            noted = task.noted.pop(str(self.datastore().get_image_uri(image)), None)
+            if noted is not None:
+                self.datastore().update_image_info(image, {INFO: noted})
+
+    def _access(self) -> Access | None:
+        from wetread.service.access.oidc import Oidc
+        from wetread.service.access.token_file import TokenFile
+
+        if self.conf.get("tokens"):
+            return TokenFile(Path(self.conf["tokens"]))
+        if self.conf.get("oidc_issuer"):
+            return Oidc(self.conf["oidc_issuer"], self.conf.get("oidc_audience", ""))
+        return None
+
+    def _offer_service(self, access: Access | None) -> None:
         from monailabel.app import app as web
 
         from wetread.service.app import LOOPBACK, create_app
 
-        is_url = self.studies.startswith(("http://", "https://"))
-        location = self.conf.get("archive") or (self.studies if is_url else str(Path(self.studies) / "dicom"))
-        archive = open_archive(
-            location,
-            user=settings.MONAI_LABEL_DICOMWEB_USERNAME or None,
-            password=settings.MONAI_LABEL_DICOMWEB_PASSWORD or None,
-        )
         hosts = [*LOOPBACK, *filter(None, self.conf.get("hosts", "").split(","))]
-        service = create_app(archive, self.reader, allowed_hosts=hosts)
-        web.router.routes.append(Passage(service, [str(origin) for origin in settings.MONAI_LABEL_CORS_ORIGINS]))
+        origins = [str(origin) for origin in settings.MONAI_LABEL_CORS_ORIGINS]
+        service = create_app(self.shared.archive, self.reader, allowed_hosts=hosts if access is None else ["*"],
+                             access=access)  # fmt: skip
+        web.router.routes.append(Passage(service, origins))
+        # Complete since the server started, and the only place before all of the stock routes.
+        web.middleware_stack = Gate(web.middleware_stack, access, hosts, origins, self.conf.get("proxy") == "on")
         self._service = asyncio.get_running_loop().create_task(keep_running(service))
 
     def _image_folders(self) -> list[str]:

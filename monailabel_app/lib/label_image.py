@@ -15,13 +15,14 @@ import numpy as np
 import SimpleITK as sitk
 
 from wetread.errors import RefusedInput
+from wetread.findings import Mask
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from numpy.typing import NDArray
 
-    from wetread.findings import Mask, Read
+    from wetread.findings import Read
     from wetread.imaging.sample import Sample
 
 GRID_SUFFIXES = (".nii", ".nii.gz", ".nrrd", ".mha", ".png", ".bmp", ".jpg", ".jpeg", ".tif", ".tiff")
@@ -125,3 +126,18 @@ def _nearest_voxels(points: NDArray[np.float64], grid: sitk.Image, image: Path) 
 
 def _other_grid(image: Path) -> RefusedInput:
     return RefusedInput("image and read lie on different grids", image.name, "give the image as DICOM or NIfTI")
+
+
+def plane_values(
+    voxels: NDArray[np.bool_], sample: Sample, grid: sitk.Image, image: Path
+) -> Iterator[tuple[int, NDArray[np.bool_]]]:
+    """The way back: voxels on the grid of an image as the planes of its Sample, (index, (rows, columns)).
+
+    Raises:
+        RefusedInput: the image and the Sample do not share one grid.
+    """
+    _, rows, columns = sample.shape
+    whole = np.ones((rows, columns), dtype=bool)
+    for number in range(sample.shape[0]):
+        (index,) = _voxels(Mask(sample.shape, {number: whole}), sample, grid, image)
+        yield number, np.asarray(voxels[index]).reshape(rows, columns)

@@ -9,17 +9,23 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import SimpleITK as sitk
 from monailabel.interfaces.tasks.infer_v2 import InferTask
 
 from lib.label_image import label_image
+from lib.people import person_of
 from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
+    from lib.shared import Shared
+    from wetread.imaging.sample import Sample
     from wetread.reading import Reader
+    from wetread.service.model_switch import SwitchingReader
 
+KEEP = "wetread_keep"
+"""In a request: the image is one of the datastore's, so that its read is kept for verdicts and training."""
 LABEL_SUFFIXES = (".nii.gz", ".nii", ".nrrd")
 
 
@@ -28,11 +34,17 @@ class ReadTask(InferTask):
 
     Args:
         reader: loads its weights at the first read; safe from several threads.
+        shared: where reads are kept.
         modality: what NIfTI files and pictures are where the request does not say; empty: as imaging finds it.
     """
 
-    def __init__(self, reader: Reader, modality: str = "") -> None:
-        self.reader = reader
+    def __init__(self, reader: SwitchingReader, shared: Shared, modality: str = "") -> None:
+        self.reader, self.shared = reader, shared
+        self.noted: dict[str, dict[str, str]] = {}
+        """Path of an image -> what was noted of its last read."""
+        # A client on this machine saves its copy under the same name in the common folder, and the server then deletes
+        # that one: the server's own lies elsewhere.
+        self._folder = tempfile.TemporaryDirectory(prefix="wetread-labels-")
         super().__init__(
             type="reading",
             labels={label: value for value, label in enumerate(reader.info.labels, start=1)},
@@ -60,7 +72,7 @@ class ReadTask(InferTask):
             RefusedInput: the image cannot be read honestly.
         """
         from wetread.imaging import open_series
-        from wetread.pipeline import read_series
+        from wetread.pipeline import read_series, refuse_defects
         from wetread.reporting import read_document
 
         suffix = _choice(request, "result_extension", LABEL_SUFFIXES) or LABEL_SUFFIXES[0]
@@ -72,9 +84,12 @@ class ReadTask(InferTask):
         datasets = open_series(_dicom_of(image), modality)
         if any("WaveformSequence" in dataset for dataset in datasets):
             raise RefusedInput("an ECG, which has no label image", image, "read it with wetread read or the service")
-        outcome = read_series(datasets, question, reader=self.reader)
-        labels, present = label_image(outcome.read, outcome.sample, self.labels, image)
-        with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False) as file:
+        outcome = read_series(datasets, question, reader=cast("Reader", self.reader))
+        refuse_defects(outcome)
+        if request.get(KEEP):
+            self.noted[str(image)] = self.shared.keep(outcome, datasets, person_of(request))
+        labels, present = label_image(outcome.read, cast("Sample", outcome.sample), self.labels, image)
+        with tempfile.NamedTemporaryFile(prefix="wetread-", suffix=suffix, delete=False, dir=self._folder.name) as file:
             path = file.name
         sitk.WriteImage(labels, path, True)
         return path, {**read_document(outcome.read, outcome.sample), "label_names": present}
