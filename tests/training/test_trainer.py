@@ -150,6 +150,15 @@ class TestKinds:
         with pytest.raises(RefusedInput, match="stage 1 without an ECG encoder"):
             run(tiny(tmp_path, model=ModelPart("small", SMALL, stage=1)))
 
+    def test_fewer_questions_than_a_step_asks_are_refused(self, tmp_path):
+        with pytest.raises(RefusedInput, match="3 usable questions for steps of 4"):
+            run(tiny(tmp_path, data=DataPart("drawn", count=3, held_out=2)))
+
+    def test_a_file_in_the_place_of_the_run_folder_is_refused(self, tmp_path):
+        (tmp_path / "run").write_text("")
+        with pytest.raises(RefusedInput, match="no run folder"):
+            run(tiny(tmp_path / "run"))
+
     def test_vllm_where_it_is_not_installed_is_refused(self, tmp_path):
         with pytest.raises(RefusedInput, match="vLLM is not installed"):
             run(tiny(tmp_path, rollouts=Rollouts(questions=4, each=4, answer_tokens=6, engine="vllm"),

@@ -5,12 +5,14 @@ Defaults follow QoQ-Med's where they are published: learning rate, clip, five ro
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
 from wetread.training.drpo import DRPOAdvantage
 from wetread.training.rewards import WEIGHTS
+from wetread.training.run_file import at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ class DataPart:
     def __post_init__(self) -> None:
         if self.kind != "drawn" and self.root is None:
             raise ValueError(f"kind {self.kind!r} needs root, the folder or file of the data")
+        at_least(self, count=1, held_out=1, prompt_tokens=1, frames=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,9 @@ class WarmUp:
     steps: int = 0
     batch: int = 24
     learning_rate: float = 2e-3
+
+    def __post_init__(self) -> None:
+        at_least(self, steps=0, batch=1, learning_rate=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,6 +142,10 @@ class Rollouts:
     def __post_init__(self) -> None:
         if self.each < 2 or self.questions < 1:
             raise ValueError(f"questions is 1 or more and each 2 or more, found {self.questions} and {self.each}")
+        at_least(self, answer_tokens=1)
+        if not (0 < self.temperature < math.inf and 0 < self.top_p <= 1):
+            raise ValueError(f"temperature is above 0 and top_p above 0 and at most 1, found {self.temperature:g} "
+                             f"and {self.top_p:g}")  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +201,8 @@ class RewardPart:
             raise ValueError(f"weights of {sorted(unknown)}; there are {', '.join(WEIGHTS['ours'])}")
         if self.weights and self.variant.startswith("reference"):
             raise ValueError("the reference variants keep their own weights")
+        if self.weights and not (min(self.weights.values()) >= 0 and 0 < sum(self.weights.values()) < math.inf):
+            raise ValueError(f"weights are not negative and not all 0, found {self.weights}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,6 +234,12 @@ class Optimiser:
     average: Literal["token", "sequence"] = "token"
     save_every: int = 50
     samples_every: int = 50
+
+    def __post_init__(self) -> None:
+        at_least(self, steps=1, learning_rate=0, warmup_steps=0, weight_decay=0, micro_batch=1, kl=0, clip_low=0,
+                 clip_high=0, save_every=1, samples_every=1)  # fmt: skip
+        if self.clip_low >= 1:
+            raise ValueError(f"clip_low is below 1, found {self.clip_low:g}")
 
 
 @dataclass(frozen=True, slots=True)

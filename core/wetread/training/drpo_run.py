@@ -86,13 +86,21 @@ def train(
     """
     began = time.process_time()
     _silence()
-    config.output.mkdir(parents=True, exist_ok=True)
+    try:
+        config.output.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise RefusedInput(f"no run folder can be made there ({error.strerror})", config.output,
+                           "give another output") from error  # fmt: skip
     arguments = _arguments(config)  # first: this is what joins the processes of a launch
     main = arguments.process_index == 0
     asked, measured = _items(config)
     start = start_from(config.model, _texts(asked), config.seed)
     trained = set_stage(start, config.model)
     questions, held_out = (_questions(items, start, config) for items in (asked, measured))
+    if len(questions) < config.rollouts.questions:
+        # TRL drops a step that is not full, and would wait for one for ever.
+        raise RefusedInput(f"{len(questions)} usable questions for steps of {config.rollouts.questions}",
+                           source or config.output, "lower rollouts.questions or give more data")  # fmt: skip
     checkpoint = last_complete_checkpoint(config.output)
     folder = RunFolder(config.output, questions, config.optimiser.samples_every, quiet)
     if checkpoint is None:

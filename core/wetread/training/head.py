@@ -15,7 +15,7 @@ from wetread.model.checkpoint import read_info
 from wetread.model.loaded import load_model
 from wetread.model.options import ModelOptions
 from wetread.training.recipe import read_recipe
-from wetread.training.run_file import read_run_file
+from wetread.training.run_file import at_least, read_run_file
 from wetread.training.sft import MODEL_FOLDER, load_lessons, run
 
 if TYPE_CHECKING:
@@ -43,6 +43,9 @@ class HeadConfig:
     learning_rate: float = 3e-4
     batch: int = 8
     save_every: int = 100
+
+    def __post_init__(self) -> None:
+        at_least(self, steps=1, learning_rate=0, batch=1, save_every=1)
 
 
 def train_head(config: Path, report: Callable[[str], None]) -> Path:

@@ -10,6 +10,7 @@ from wetread.errors import RefusedInput
 from wetread.model.backbone import BackboneSize
 from wetread.terminology import find_target
 from wetread.training.lessons import SetConfig
+from wetread.training.run_file import at_least
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,10 @@ class Recipe:
     drawn_cells: float
     drawn_uncovered: float
     sets: tuple[SetConfig, ...]
+
+    def __post_init__(self) -> None:
+        at_least(self, seed=0, steps=1, batch=1, learning_rate=0, warmup_steps=0, weight_decay=0, save_every=1,
+                 vocabulary=1, drawn_cells=0, drawn_uncovered=0)  # fmt: skip
 
     def as_dict(self) -> dict[str, Any]:
         """Plain values, for the run folder."""

@@ -6,6 +6,7 @@ reads as a word, is taken as the number that everybody means.
 
 from __future__ import annotations
 
+import math
 import types
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -42,6 +43,22 @@ def read_run_file(path: Path, kind: type[T]) -> T:
     except yaml.YAMLError as error:
         raise RefusedInput("not YAML: " + " ".join(str(error).split()), path, "mend the line that is named") from error
     return _Reader(path, _lines(tree)).take(raw, kind, "")
+
+
+def at_least(part: object, **least: float) -> None:
+    """Check fields of a dataclass that was read.
+
+    Args:
+        part: the dataclass.
+        least: field -> its lowest value.
+
+    Raises:
+        ValueError: not a finite number, or below its lowest.
+    """
+    for name, low in least.items():
+        value = getattr(part, name)
+        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < math.inf:
+            raise ValueError(f"{name} is a number of {low:g} or more, found {value!r}")
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:
