@@ -41,7 +41,11 @@ def main() -> None:
         "machine": f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}",
         "scikit-image": skimage.__version__,
         "single region": [single(side, radius, options.repeats) for side, radius in CASES],
-        "1000 instances": many(max(options.repeats // 5, 3)),
+        "single region, dermoscopy": [
+            single(side, radius, options.repeats, Modality.DERMOSCOPY) for side, radius in CASES[1:4]
+        ],
+        "1000 instances": many(max(options.repeats // 5, 3), Modality.MR),
+        "1000 instances, colour": many(max(options.repeats // 5, 3), Modality.PATHOLOGY),
     }
     text = json.dumps(figures, indent=1)
     print(text)
@@ -52,9 +56,9 @@ def main() -> None:
 CASES = ((128, 12), (256, 40), (512, 60), (512, 150), (1024, 300))
 
 
-def single(side: int, radius: int, repeats: int) -> dict[str, float]:
-    """One ellipse in a noisy grey picture."""
-    image = noise(side)
+def single(side: int, radius: int, repeats: int, modality: Modality = Modality.MR) -> dict[str, float]:
+    """One ellipse in a noisy picture; dermoscopy also finds its six colours, which regionprops does not know."""
+    image = noise(side, colour=modality is not Modality.MR)
     rows, columns = np.mgrid[:side, :side]
     mask = ((rows - side / 2) / radius) ** 2 + ((columns - side / 2) / (0.7 * radius)) ** 2 <= 1
 
@@ -64,10 +68,10 @@ def single(side: int, radius: int, repeats: int) -> dict[str, float]:
             region[name]
 
     def ours() -> None:
-        assert describe(mask, image, None, Modality.MR, "lesion").text
+        assert describe(mask, image, None, modality, "lesion").text
 
     def with_overlay() -> None:
-        assert describe(mask, image, None, Modality.MR, "lesion").overlay.size
+        assert describe(mask, image, None, modality, "lesion").overlay.size
 
     base, said, drawn = interleaved((plain, ours, with_overlay), repeats)
     return {
@@ -81,7 +85,7 @@ def single(side: int, radius: int, repeats: int) -> dict[str, float]:
     }
 
 
-def many(repeats: int) -> dict[str, float]:
+def many(repeats: int, modality: Modality) -> dict[str, float]:
     """1,000 discs of different size in a 1024 x 1024 label map."""
     labels = np.zeros((1024, 1024), dtype=np.int32)
     rows, columns = np.mgrid[:1024, :1024]
@@ -92,10 +96,10 @@ def many(repeats: int) -> dict[str, float]:
         middle = (32 * row + 16, 32 * column + 16)
         box = (slice(32 * row, 32 * row + 32), slice(32 * column, 32 * column + 32))
         labels[box][(rows[box] - middle[0]) ** 2 + (columns[box] - middle[1]) ** 2 <= radius**2] = number + 1
-    image = noise(1024)
+    image = noise(1024, colour=modality is not Modality.MR)
 
     def ours() -> None:
-        description = describe(labels, image, None, Modality.PATHOLOGY, "nuclei")
+        description = describe(labels, image, None, modality, "nuclei")
         assert len(description.regions) == 1000
         assert description.text
 
@@ -112,9 +116,14 @@ def many(repeats: int) -> dict[str, float]:
     }
 
 
-def noise(side: int) -> np.ndarray:
-    """A grey picture of a side in pixels."""
-    return np.random.default_rng(1).normal(100, 20, (side, side)).clip(0, 255).astype(np.uint8)
+def noise(side: int, colour: bool) -> np.ndarray:
+    """A picture of a side in pixels, grey or of three channels."""
+    return (
+        np.random.default_rng(1)
+        .normal(100, 20, (side, side, 3) if colour else (side, side))
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
 
 
 def interleaved(functions: tuple[Callable[[], None], ...], repeats: int) -> list[float]:

@@ -59,5 +59,6 @@ def six_colours(picture: NDArray[np.uint8], box: tuple[slice, ...], crop: NDArra
     pixels[:, 0] *= SKIN_LIGHTNESS / max(light, LEAST_SKIN_LIGHTNESS)
     prototypes = np.array([prototype for _, prototype in SIX])
     found = np.full(crop.shape, -1, dtype=np.intp)
-    found[crop] = ((pixels[:, None] - prototypes) ** 2).sum(axis=2).argmin(axis=1)
+    # Of |x - p|^2 only 2 x.p and |p|^2 differ between prototypes; a product of matrices is several times as fast.
+    found[crop] = ((prototypes**2).sum(axis=1) - 2.0 * pixels @ prototypes.T).argmin(axis=1)
     return found
