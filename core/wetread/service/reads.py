@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Annotated, Any
@@ -36,6 +37,7 @@ DISCLAIMER = "Preliminary - not for diagnosis until verified"
 MAXIMUM_WAITING = 1000
 _KEEP_ALIVE_SECONDS = 15.0
 _LOOK_SECONDS = 0.5
+_LONGEST_LOOK_SECONDS = 2.0
 
 
 class MaskForm(StrEnum):
@@ -109,7 +111,7 @@ def reads_router(
     backing: Backing, workers: ReadWorkers, changes: Changes, reader: Reader, dicomweb: str | None
 ) -> APIRouter:
     """The routes below ``/wetread/v1``."""
-    queue = backing.queue
+    queue, signs_of_life = backing.queue, ThreadPoolExecutor(1, "wetread-health")
     router = APIRouter(prefix=PREFIX, tags=["reads"], responses={400: {"model": Problem}, 404: {"model": Problem}})
 
     @router.get("/capabilities")
@@ -120,7 +122,8 @@ def reads_router(
 
     @router.get("/health")
     async def health() -> Health:
-        return Health(waiting=await asyncio.to_thread(queue.waiting))
+        # A thread of its own: those of the event streams may all be busy.
+        return Health(waiting=await asyncio.get_running_loop().run_in_executor(signs_of_life, queue.waiting))
 
     @router.post("/reads", status_code=202)
     def submit(body: ReadRequest, request: Request, response: Response) -> JobView:
@@ -199,7 +202,7 @@ async def _event_stream(
     uid: str, position: int, request: Request, queue: Queue, changes: Changes
 ) -> AsyncIterator[str]:
     """Server-sent events: all after `position`, then each as it comes, until the job is over or the service stops."""
-    quiet = 0.0
+    quiet, pause = 0.0, _LOOK_SECONDS
     ahead = None
     with changes.listening(uid) as changed:
         while not (changes.are_over or await request.is_disconnected()):
@@ -214,8 +217,9 @@ async def _event_stream(
                 # Not kept, hence without a number: it is true of this moment alone.
                 ahead = waits
                 yield f"event: position\ndata: {json.dumps({'position': ahead})}\n\n"
-            # Another process may be at work on it, and tells nobody here: look now and then.
-            quiet = 0.0 if events or await _within(changed, _LOOK_SECONDS) else quiet + _LOOK_SECONDS
+            # Another process may be at work on it, and tells nobody here: look now and then, ever less often.
+            pause = _LOOK_SECONDS if events else min(2 * pause, _LONGEST_LOOK_SECONDS)
+            quiet = 0.0 if await _within(changed, pause) or events else quiet + pause
             if quiet >= _KEEP_ALIVE_SECONDS:
                 quiet = 0.0
                 yield ": still here\n\n"

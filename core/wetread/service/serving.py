@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import socket
+import sys
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from wetread.service.model_switch import SwitchingReader
 
 logger = logging.getLogger(__name__)
+SWITCH_SECONDS = 0.0005
 
 
 def serve(
@@ -67,6 +69,9 @@ def serve(
     warnings.filterwarnings("ignore", module=r"pydicom(\..*)?")
     logging.getLogger("dicomweb_client").setLevel(logging.WARNING)
     hosts = ["*"] if allow_remote or access is not None else [*LOOPBACK, host]
+    # A model that computes in this process keeps the interpreter so long before others get a turn, and a request needs
+    # several turns (benchmarks/service_load.py).
+    sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts, access=access,
                      time_limit=time_limit, cors_origins=cors_origins)  # fmt: skip
     listener = open_listener(host, port)
