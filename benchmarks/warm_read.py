@@ -99,10 +99,11 @@ class TimedEngine(InProcessEngine):
         return replace(self.own, answer=longer, hidden=None)
 
     def ground(
-        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0
-    ) -> Grounded:
+        self, encoded: Encoded, written: Written, cancel: threading.Event | None = None, own: int = 0,
+        *, fixed: bool = False,
+    ) -> Grounded:  # fmt: skip
         """Timed, with the prefill that a picture other than the one written about costs."""
-        return self.watch.time("grounding", lambda: super(TimedEngine, self).ground(encoded, written))
+        return self.watch.time("grounding", lambda: super(TimedEngine, self).ground(encoded, written, fixed=fixed))
 
 
 def tissue() -> NDArray[np.uint8]:
