@@ -61,7 +61,7 @@ def test_the_shipped_files_are_valid(path):
         ),
         ("  learning_rate: 1e-6", "  learning_rate: 1e-6\nadvantages: [a]", ["advantages", "mapping"]),
         ("  learning_rate: 1e-6", "  learning_rate: 1e-6\nrewards: {weights: {f1: 1}}", ["rewards", "label_f1"]),
-        ("  steps: 3", "  steps: 0", ["optimiser", "steps is a number of 1 or more", "0"]),
+        ("  steps: 3", "  steps: 0", ["optimiser", "steps is a whole number of 1 or more", "0"]),
         ("  steps: 3", "  steps: -1", ["optimiser", "steps", "-1"]),
         ("  learning_rate: 1e-6", "  learning_rate: .nan", ["optimiser", "learning_rate", "nan"]),
         ("  each: 5", "  each: 5\n  temperature: 0", ["rollouts", "temperature is above 0"]),

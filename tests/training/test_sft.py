@@ -91,7 +91,9 @@ def test_the_schedule_warms_up_and_ends_low(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [({"stepz": 1}, "unknown"), ({"sets": [{"folder": "x", "weight": 1, "labels": ["unicorn"]}]}, "unicorn"),
-     ({"sets": [{"folder": "x"}]}, "does not fit")],
+     ({"sets": [{"folder": "x"}]}, "does not fit"), ({"steps": 0}, "steps is a whole number of 1 or more"),
+     ({"batch": 1.5}, "batch is a whole number"), ({"learning_rate": "1e-3"}, "learning_rate is a number"),
+     ({"head": {"zz": 1}}, "zz"), ({"head": [1]}, "does not fit")],
 )  # fmt: skip
 def test_a_wrong_recipe_is_refused_in_words(tmp_path: Path, change: dict[str, object], said: str) -> None:
     with pytest.raises(RefusedInput, match=said):

@@ -8,6 +8,7 @@ from typing import Any
 
 from wetread.errors import RefusedInput
 from wetread.model.backbone import BackboneSize
+from wetread.model.checkpoint import head_size
 from wetread.terminology import find_target
 from wetread.training.lessons import SetConfig
 from wetread.training.run_file import at_least
@@ -97,7 +98,9 @@ def as_recipe(raw: object, path: Path) -> Recipe:
         sets = tuple(_set(item) for item in raw["sets"])
         recipe = Recipe(**raw | {"data": Path(raw["data"]), "output": Path(raw["output"]), "sets": sets,
                                  "backbone": BackboneSize(**raw["backbone"])})  # fmt: skip
-    except (TypeError, ValueError, KeyError) as error:
+        # Made only to be checked: a wrong word would otherwise be found after the minutes of loading.
+        head_size(recipe.head, recipe.backbone.text_width)
+    except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise RefusedInput(f"a field does not fit ({error})", path, "see core/wetread/training/recipes") from error
     unknown = [label for item in sets for label in item.labels if find_target(label) is None]
     if unknown:

@@ -53,12 +53,15 @@ def at_least(part: object, **least: float) -> None:
         least: field -> its lowest value.
 
     Raises:
-        ValueError: not a finite number, or below its lowest.
+        ValueError: not a finite number (a whole one where the field is an int), or below its lowest.
     """
+    hints = get_type_hints(type(part))
     for name, low in least.items():
-        value = getattr(part, name)
-        if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value < math.inf:
-            raise ValueError(f"{name} is a number of {low:g} or more, found {value!r}")
+        value, whole = getattr(part, name), hints[name] is int
+        fits = isinstance(value, int) if whole else isinstance(value, int | float)
+        if isinstance(value, bool) or not fits or not low <= value < math.inf:
+            kind = "whole number" if whole else "number"
+            raise ValueError(f"{name} is a {kind} of {low:g} or more, found {value!r}")
 
 
 def _lines(node: yaml.Node | None, prefix: str = "") -> dict[str, int]:
