@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from tiny_checkpoints import build_checkpoint
-from wetread.errors import ModelUnavailable, ReadCancelled
+from wetread.errors import ModelUnavailable, ReadCancelled, RefusedInput
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.backbone import seg_id
 from wetread.model.checkpoint import SHIPPED, read_info
@@ -354,6 +354,12 @@ def test_reads_of_several_threads_are_those_of_one() -> None:
         assert one.answer == other.answer
         assert [f.box for f in one.findings] == [f.box for f in other.findings]
     reader.close()
+
+
+@needs_weights
+def test_a_prompt_longer_than_the_model_holds_is_refused(mini: InProcessEngine) -> None:
+    with pytest.raises(RefusedInput, match="the question"):
+        mini.write(mini.encode([tissue(mini, 1)]), "why not " * 2000)
 
 
 def test_a_model_that_computes_no_numbers_writes_no_answer(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 
-from wetread.errors import ReadCancelled
+from wetread.errors import ReadCancelled, RefusedInput
 from wetread.model.encoded import Encoded, bundle, joined
 from wetread.model.loaded import LoadedModel, load_model
 from wetread.model.processing import normalise
@@ -148,10 +148,15 @@ class InProcessEngine:
         Raises:
             ReadCancelled: `cancel` was set; nothing is kept.
             ModelUnavailable: not enough memory.
+            RefusedInput: a prompt longer than the model holds.
         """
         model = self.load()
         with self._tokenizing:
             prompt = tuple(model.prompt(text, encoded))
+        most = int(model.backbone.config.text_config.max_position_embeddings)
+        if len(prompt) > most:
+            raise RefusedInput(f"a prompt of {len(prompt):,} tokens", "the question",
+                               f"{self.info.name} holds {most:,}: use fewer words or pictures.")  # fmt: skip
         keys = "&".join(encoded.keys) if encoded.video is None else ""
         row = Row(prompt, encoded, frozenset(model.ends), longest, shortest, keys)
         pieces = Pieces(self._decode, on_text) if on_text else None
