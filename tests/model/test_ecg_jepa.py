@@ -116,6 +116,11 @@ class TestCheckpoints:
         with pytest.raises(RuntimeError, match=r"norm\.bias"):
             ECGJEPA(32, 2, 4).load_state_dict(state)
 
+    def test_a_file_of_anything_is_refused(self, tmp_path):
+        (tmp_path / "jepa.pth").write_bytes(b"abc")
+        with pytest.raises(ModelUnavailable, match="not a checkpoint"):
+            convert_checkpoint(tmp_path / "jepa.pth", tmp_path / "jepa.safetensors")
+
     def test_conversion_to_safetensors(self, tmp_path):
         from safetensors.torch import load_file
 
