@@ -69,7 +69,7 @@ def client(archive, versions):
 
 
 def current(client):
-    return next(v for v in client.get(f"{API}/models/versions").json()["versions"] if v["reads"])
+    return next(v for v in client.get(f"{API}/models").json()["versions"] if v["reads"])
 
 
 def test_a_promoted_version_reads_at_once_and_goes_back_with_one_request(client, versions):
@@ -81,7 +81,7 @@ def test_a_promoted_version_reads_at_once_and_goes_back_with_one_request(client,
     assert current(client)["device_uid"] == versions.info("0.1.1").device_uid
     client.post(f"{API}/models/rollback", json={"reason": "misses small ones"})
     assert client.get(f"{API}/capabilities").json()["model"]["version"] == "0.1.0"
-    said = [(h["event"], h["by"], h["reason"]) for h in client.get(f"{API}/models/versions").json()["history"]]
+    said = [(h["event"], h["by"], h["reason"]) for h in client.get(f"{API}/models").json()["history"]]
     assert said == [("promoted", "local", "looks right"), ("rolled back", "local", "misses small ones")]
 
 

@@ -131,7 +131,7 @@ def training_router(backing: Backing, reader: SwitchingReader, training: Trainin
     def stop(uid: Name) -> TrainingView:
         return _run_view(training.stop(uid))
 
-    @router.get("/models/versions")
+    @router.get("/models")
     def versions() -> VersionsView:
         return _versions_view(backing, reader)
 
