@@ -3,8 +3,9 @@
     python benchmarks/service_load.py --clients 50 --json benchmarks/results/service-load.json
 
 Starts `wetread serve` with the shipped model over a fresh folder archive of one small drawn CT slice. Each client
-submits one read, listens to its events and fetches the result; meanwhile one more process asks `/wetread/v1/health` all
-the time, as it did before on the idle service. Clients run on the same machine and take their share of its cores, which the figures include.
+submits one read, listens to its events and fetches the result; meanwhile one more process asks `/wetread/v1/health`
+all the time, as it did before on the idle service. Clients run on the same machine and take their share of its cores,
+which the figures include.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -14,6 +15,7 @@ import requests
 from dicom_phantoms import ct_series
 from wetread.archive.folder import FolderArchive
 from wetread.service.backing import open_backing
+from wetread.service.serving import open_listener
 
 SUPPORT = Path(__file__).parents[1] / "support"
 SERVE = """
@@ -53,3 +55,10 @@ def test_an_interrupt_ends_reads_and_event_streams_without_a_traceback(tmp_path:
     queue = open_backing(FolderArchive(tmp_path)).queue
     assert [queue.get(job).state for job in jobs] == ["SCHEDULED", "SCHEDULED"], "they go on at the next start"
     assert queue.get(jobs[0]).attempts == 0
+
+
+def test_small_answers_do_not_wait_for_acknowledgements() -> None:
+    # asyncio sets TCP_NODELAY on sockets of this protocol alone; without it an answer takes 40 ms longer.
+    listener = open_listener("127.0.0.1", 0)
+    assert listener.proto == socket.IPPROTO_TCP
+    listener.close()
