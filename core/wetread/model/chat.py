@@ -91,7 +91,7 @@ def prompt_ids(
     if len(rest) != len(pictures):
         raise ValueError(f"The chat template wrote {len(rest)} placeholders for {len(pictures)} pictures.")
     expanded = first + "".join(IMAGE_TOKEN * count + part for count, part in zip(pictures, rest, strict=True))
-    return list(tokenizer(expanded, add_special_tokens=False)["input_ids"])
+    return list(tokenizer(expanded, add_special_tokens=False, verbose=False)["input_ids"])
 
 
 def _with_video(rendered: str, tokens: int, times: Sequence[float]) -> str:
