@@ -77,6 +77,8 @@ class WetreadApp(MONAILabelApp):
             description="Preliminary reads, grounded in pixels; not verified by a person",
             version=wetread.__version__,
         )
+        # MONAI Label would start a process for every sample that it gives; scores are wanted when somebody asks.
+        self._auto_update_scoring = False
 
     def init_infers(self) -> dict[str, ReadTask]:
         """The one model; its weights load at the first read."""
