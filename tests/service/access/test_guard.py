@@ -12,7 +12,7 @@ from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series
 from identity_provider import AUDIENCE, identity_provider
 from wetread.archive import open_archive
-from wetread.service.access.audit import AuditLog
+from wetread.service.access.audit import AuditLog, action
 from wetread.service.access.guard import Pace, needed_role
 from wetread.service.access.oidc import Oidc
 from wetread.service.access.people import Role
@@ -135,3 +135,27 @@ def test_nobody_may_ask_without_end():
     pace = Pace(10)
     assert [pace.allows("ada") for _ in range(12)].count(True) == 10
     assert pace.allows("bo")
+
+
+@pytest.mark.parametrize(("method", "path", "called"), [
+    ("GET", f"{API}/reads/1.2/masks.nii.gz", ("looked at a read", "1.2")),
+    ("GET", f"{API}/reads/1.2/files/seg.dcm", ("looked at a read", "1.2")),
+    ("GET", f"{API}/history/1.2", ("looked at a study", "1.2")),
+    ("POST", f"{API}/worklist/prepare", ("asked for reads ahead", "")),
+    ("GET", f"{API}/ledger/export", ("exported", "")),
+    ("GET", f"{API}/ledger/check", None),
+    ("GET", f"{API}/reads/1.2", None),
+])  # fmt: skip
+def test_what_shows_or_changes_something_of_a_patient_is_noted(method, path, called):
+    assert action(method, path) == called
+
+
+def test_metrics_are_for_administrators_and_for_this_machine_asking_directly(app, provider):
+    local = TestClient(app, client=("127.0.0.1", 5))
+    assert local.get("/metrics").status_code == 200
+    assert local.get("/metrics", headers={"X-Forwarded-For": "192.0.2.1"}).status_code == 401
+    assert local.get("/metrics", headers={"Authorization": "Bearer x"}).status_code == 401
+    assert local.get(f"{API}/audit").status_code == 401
+    assert TestClient(app).get("/metrics").status_code == 401
+    assert TestClient(app).get("/metrics", headers=as_(provider, "reader")).status_code == 403
+    assert TestClient(app).get("/metrics", headers=as_(provider, "admin")).status_code == 200

@@ -27,10 +27,13 @@ ACTIONS: tuple[tuple[str, str, str], ...] = (
     ("POST", rf"/dicom-web/studies(/{_UID})?", "stored instances"),
     ("POST", r"/wetread/v1/reads", "asked for a read"),
     ("DELETE", rf"/wetread/v1/reads/{_UID}", "cancelled a read"),
-    ("GET", rf"/wetread/v1/reads/{_UID}/(result|overlay\.png|files/.*|masks/.*)", "looked at a read"),
+    ("GET", rf"/wetread/v1/reads/{_UID}/(result|overlay\.png|files/.*|masks\..*)", "looked at a read"),
     ("POST", rf"/wetread/v1/reads/{_UID}/verdicts", "decided"),
     ("POST", rf"/wetread/v1/reads/{_UID}/signature", "signed"),
-    ("GET", r"/wetread/v1/(ledger|export).*", "exported"),
+    ("GET", r"/wetread/v1/ledger/export", "exported"),
+    ("GET", rf"/wetread/v1/history/{_UID}", "looked at a study"),
+    ("(POST|DELETE)", r"/wetread/v1/worklist/next", "took or gave back a case"),
+    ("POST", r"/wetread/v1/worklist/prepare", "asked for reads ahead"),
     ("(POST|PUT|DELETE)", r"/wetread/v1/.*", "administered"),
 )
 """(method, path, what it is called); the first that fits."""
