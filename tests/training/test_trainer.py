@@ -100,7 +100,7 @@ class TestTheRunFolder:
 class TestResuming:
     def test_a_killed_run_ends_with_the_numbers_of_one_that_was_not(self, finished, tmp_path):
         whole, _ = finished
-        for name in ("checkpoint-2", "before.json", "config.yaml"):
+        for name in ("checkpoint-2", "before.json", "config.yaml", "settings.json"):
             source = whole / name
             (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
         # What a kill leaves: a checkpoint without its last file, and half a line.
@@ -116,6 +116,13 @@ class TestResuming:
         assert [line["reward"] for line in kept] == [json.loads(line)["reward"] for line in lines]
         states = [json.loads((folder / "checkpoint-4" / STATE_FILE).read_text()) for folder in (whole, tmp_path)]
         assert states[0] == states[1]
+
+    def test_a_run_does_not_go_on_under_other_settings(self, finished, tmp_path):
+        for name in ("checkpoint-2", "before.json", "settings.json"):
+            source = finished[0] / name
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, tmp_path / name)
+        with pytest.raises(RefusedInput, match=r"other settings \(seed\)"):
+            run(replace(tiny(tmp_path), seed=99))
 
     def test_only_complete_checkpoints_count(self, tmp_path):
         for step, complete in ((2, True), (10, True), (12, False)):

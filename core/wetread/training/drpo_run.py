@@ -54,6 +54,9 @@ if TYPE_CHECKING:
 HELD_OUT_SEED = 1_000_003
 MEASURED_TOGETHER = 100
 REFERENCE_FOLDER = "reference"
+SETTINGS_FILE = "settings.json"
+MAY_CHANGE = ("name", "licence", "output", "optimiser.steps", "optimiser.save_every", "optimiser.samples_every")
+"""Settings that a run may go on with when they changed; a run in another place is the same run, moved."""
 
 
 def run(config_path: Path, report: Callable[[str], None], quiet: bool = False) -> dict[str, Any]:
@@ -103,6 +106,8 @@ def train(
                            source or config.output, "lower rollouts.questions or give more data")  # fmt: skip
     checkpoint = last_complete_checkpoint(config.output)
     folder = RunFolder(config.output, questions, config.optimiser.samples_every, quiet)
+    if checkpoint is not None:
+        _refuse_another(config)
     if checkpoint is None:
         if main:
             _fresh(config, source)
@@ -327,11 +332,41 @@ def _fresh(config: DRPOConfig, source: Path | None) -> None:
         (config.output / name).unlink(missing_ok=True)
     for broken in config.output.glob("checkpoint-*"):
         shutil.rmtree(broken)
+    (config.output / SETTINGS_FILE).write_text(json.dumps(_plain(config), indent=1) + "\n", encoding="utf-8")
     kept = config.output / "config.yaml"
     if source is not None and source.resolve() != kept.resolve():
         shutil.copyfile(source, kept)
     elif source is None:
         kept.write_text(yaml.safe_dump(config.as_dict(), sort_keys=False), encoding="utf-8")
+
+
+def _refuse_another(config: DRPOConfig) -> None:
+    """Going on from a checkpoint of other settings would give numbers of neither.
+
+    Raises:
+        RefusedInput: names the settings that differ; the number of steps and words about the run may.
+    """
+    kept = config.output / SETTINGS_FILE
+    if not kept.is_file():
+        return
+    before, now = (flat_settings(each) for each in (json.loads(kept.read_text(encoding="utf-8")), _plain(config)))
+    changed = [key for key in sorted(before.keys() | now.keys()) if before.get(key) != now.get(key)]
+    changed = [key for key in changed if key not in MAY_CHANGE]
+    if changed:
+        raise RefusedInput(f"the folder holds a run with other settings ({', '.join(changed[:4])})", config.output,
+                           "give another output, or remove the folder to begin again")  # fmt: skip
+
+
+def flat_settings(value: Any, path: str = "") -> dict[str, Any]:
+    """Nested settings as {"optimiser.learning_rate": 1e-6, ...}."""
+    if not isinstance(value, dict):
+        return {path: value}
+    inner = [flat_settings(each, f"{path}.{key}" if path else str(key)) for key, each in value.items()]
+    return {key: each for part in inner for key, each in part.items()}
+
+
+def _plain(config: DRPOConfig) -> Any:
+    return json.loads(json.dumps(config.as_dict(), default=str))
 
 
 def _silence() -> None:
