@@ -20,7 +20,7 @@ DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian test-slow lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow openapi lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
@@ -29,6 +29,7 @@ help:
 	@echo "make test-debian   run the tests against Debian's Orthanc, PostgreSQL, dcmtk and PixelMed; says what is missing"
 	@echo "make test-slow     run the tests that take minutes"
 	@echo "make lint          ruff and mypy"
+	@echo "make openapi       write docs/openapi.json anew, after a route was changed"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
 	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
 	@echo "make clean         remove $(VENV) and the caches of the tools"
@@ -70,6 +71,9 @@ lint: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd monailabel_app && MYPYPATH=../core '$(abspath $(BIN))/mypy' --config-file ../pyproject.toml -p lib -m main
+
+openapi: install-dev
+	$(BIN)/python scripts/openapi.py
 
 clean:
 	rm -rf '$(VENV)' .pytest_cache .ruff_cache .mypy_cache .hypothesis
