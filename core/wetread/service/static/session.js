@@ -22,7 +22,8 @@ async function send(path, options = {}) {
   if (response.status === 401) showSignIn(session.token ? "The token was refused." : "");
   if (!response.ok) {
     const body = await response.json().catch(() => null);
-    throw new Error(body?.what ? `${body.what} (${body.where}): ${body.remedy}` : `${response.status}`);
+    const said = body?.what ? `${body.what} (${body.where}): ${body.remedy}` : `${response.status}`;
+    throw Object.assign(new Error(said), { status: response.status });
   }
   return response;
 }
