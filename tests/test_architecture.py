@@ -27,7 +27,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("command line",),
 )
 LAYER_OF = {room: index for index, layer in enumerate(LAYERS) for room in layer}
-VOCABULARY = {"__init__", "errors", "findings", "geometry", "rhythms", "signed", "terminology", "uids"}
+VOCABULARY = {"__init__", "errors", "findings", "geometry", "pointing", "rhythms", "signed", "terminology", "uids"}
 NO_MODULES = {"__version__", "DEFAULT_MODEL"}
 COMMAND_LINE = {"__main__", "cli", "commands"}
 

@@ -17,7 +17,7 @@ from wetread import DEFAULT_MODEL, __version__
 from wetread.commands.arguments import add_targets, add_triplets
 from wetread.commands.data_arguments import add_data
 from wetread.commands.learning import add_model, add_train_ledger
-from wetread.commands.reader_arguments import add_engine, add_loading
+from wetread.commands.reader_arguments import add_engine, add_loading, add_pointing
 from wetread.commands.service_arguments import DEFAULT_PORT, add_ledger, add_serve, add_token, add_work
 from wetread.errors import ReadCancelled, WetreadError
 
@@ -116,6 +116,7 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     add_engine(parser)
     add_loading(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress, only the read")
+    add_pointing(parser)
     parser.set_defaults(run=_read)
 
 

@@ -13,7 +13,7 @@ import shutil
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wetread.errors import ReadCancelled, RefusedInput
 
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from wetread.findings import Read
     from wetread.imaging.sample import Sample
     from wetread.imaging.waveform import Waveform
+    from wetread.pointing import Pointing
     from wetread.reading import Reader, ReadEvent
 
 OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
@@ -68,6 +69,7 @@ def read_series(
     question: str | None = None,
     *,
     beside: Sequence[Sequence[Dataset]] = (),
+    pointing: Pointing | None = None,
     reader: Reader,
     on_event: Callable[[ReadEvent], None] | None = None,
     cancel: threading.Event | None = None,
@@ -79,6 +81,7 @@ def read_series(
             study are several images of one question: the frontal one is read (`imaging/radiographs.py`).
         question: in words; None asks for everything the model covers.
         beside: the instances of further series of the same patient, shown beside in order: a prior, another view.
+        pointing: which part of the images is meant; planes are those of the Sample, in its order.
         reader: loads its weights at the first call.
         on_event: told about every stage and, while the model writes, its text.
         cancel: set from another thread to stop the read.
@@ -98,7 +101,8 @@ def read_series(
     others += [part for series in beside for part in split_radiographs(series)]
     shown = [to_sample(other) for other in others]
     _stop_if(cancel)
-    read = reader.read(sample, question, on_event=on_event, cancel=cancel, **({"beside": shown} if shown else {}))
+    more: dict[str, Any] = {name: value for name, value in (("beside", shown), ("pointing", pointing)) if value}
+    read = reader.read(sample, question, on_event=on_event, cancel=cancel, **more)
     _stop_if(cancel)
     with quiet_pydicom():  # it complains about values of the source, which may be the patient's
         if isinstance(sample, Waveform):

@@ -7,11 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy import ndimage
 
-from wetread.errors import ModelUnavailable, ReadCancelled
+from wetread.errors import ModelUnavailable, ReadCancelled, RefusedInput
+from wetread.findings import Box, BoxFrame
 from wetread.imaging.sample import Plane, Sample, SampleKind, Source
 from wetread.model.checkpoint import SHIPPED
 from wetread.model.prompts import segment_question
+from wetread.pointing import Point, Pointing
 from wetread.reading import Reader, ReadEvent
 from wetread.reading.answering import candidate_planes
 from wetread.reading.planes import upscale
@@ -140,3 +143,39 @@ def test_upscaling_keeps_pixel_edges() -> None:
     assert marked[:150, 100:].all()
     assert not marked[150:].any()
     assert not marked[:, :100].any()
+
+
+@needs_weights
+def test_a_read_is_held_to_what_was_pointed_at(reader: Reader) -> None:
+    picture, _ = tissue()
+    rows, columns = picture.shape[:2]
+    whole = reader.read(sample(picture), segment_question("nuclei")).findings[0]
+    left = Pointing(boxes=((0, Box(0, 0, columns / 2, rows, BoxFrame.IMAGE)),))
+    half = reader.read(sample(picture), segment_question("nuclei"), pointing=left)
+    marked = half.findings[0].mask.planes[0]
+    assert not marked[:, columns // 2 :].any()
+    assert (marked & whole.mask.planes[0]).sum() == marked.sum() > 0
+    assert any("held to what was pointed at: 1 box" in remark for remark in half.remarks)
+    one = whole.instances[0]
+    point = Pointing(points=(Point(0, *_inside(whole.mask.planes[0], one)),))
+    (finding,) = reader.read(sample(picture), segment_question("nuclei"), pointing=point).findings
+    assert finding.instances == (one,)
+    with pytest.raises(RefusedInput, match="outside the image"):
+        reader.read(sample(picture), pointing=Pointing(points=(Point(0, columns + 5, 1),)))
+
+
+def _inside(marked: np.ndarray, box: Box) -> tuple[float, float]:
+    """Some marked pixel of one instance, as (x, y)."""
+    ys, xs = np.nonzero(marked[int(box.y_min) : int(box.y_max), int(box.x_min) : int(box.x_max)])
+    return float(xs[0] + box.x_min + 0.5), float(ys[0] + box.y_min + 0.5)
+
+
+@needs_weights
+def test_nothing_is_found_where_it_was_pointed_at_beside_everything(reader: Reader) -> None:
+    picture, _ = tissue()
+    marked = reader.read(sample(picture), segment_question("nuclei")).findings[0].mask.planes[0]
+    ys, xs = np.nonzero(~ndimage.binary_dilation(marked, iterations=4))
+    read = reader.read(sample(picture), segment_question("nuclei"),
+                       pointing=Pointing(points=(Point(0, float(xs[0]) + 0.5, float(ys[0]) + 0.5),)))  # fmt: skip
+    assert read.findings == ()
+    assert any("nothing of it where it was pointed at" in remark for remark in read.remarks)

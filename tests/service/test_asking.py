@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 import json
 import time
 from typing import Any
@@ -10,6 +12,7 @@ import numpy as np
 import pytest
 import SimpleITK as sitk
 from fastapi.testclient import TestClient
+from PIL import Image
 from pydicom import dcmread
 from pydicom.filebase import DicomBytesIO
 
@@ -17,6 +20,8 @@ from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import ct_series, dx_image, mr_series
 from dicom_phantoms import write as write_files
 from wetread.archive.folder import FolderArchive
+from wetread.findings import Box, BoxFrame
+from wetread.pointing import Point
 from wetread.service.app import create_app
 from wetread.service.jobs import Priority
 
@@ -88,11 +93,30 @@ def test_a_model_that_is_not_served_is_refused_and_the_one_that_is_may_be_named(
     assert finished(client, asked | {"model": "test-double 0"})["state"] == "COMPLETED"
 
 
-@pytest.mark.parametrize("prompts", [{"boxes": [[1, 2, 3, 4]]}, {"points": [[1, 2]]}, {"mask": {"0": "AAAA"}}])
-def test_prompts_are_refused_and_never_passed_over(client, archive, prompts):
-    assert "takes no boxes, points or masks" in refused(client, store(archive, ct_series()) | {"prompts": prompts})
+def drawing(rows, columns):
+    buffer = io.BytesIO()
+    Image.fromarray(np.full((rows, columns), 255, dtype=np.uint8)).save(buffer, "PNG")
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
+def test_prompts_reach_the_reader_as_they_were_given(client, archive, reader):
+    asked = store(archive, ct_series())
+    prompts = {"boxes": [{"plane": 1, "box": [1, 2, 3, 4]}], "points": [{"x": 5, "y": 6.5, "wanted": False}],
+               "mask": {"2": drawing(8, 9)}}  # fmt: skip
+    assert finished(client, asked | {"prompts": prompts})["state"] == "COMPLETED"
+    assert reader.pointing.boxes == ((1, Box(1, 2, 3, 4, BoxFrame.IMAGE)),)
+    assert reader.pointing.points == (Point(0, 5, 6.5, False),)
+    assert reader.pointing.drawn[2].shape == (8, 9)
     said = client.get(f"{API}/capabilities").json()["prompts"]
-    assert said == {"boxes": False, "points": False, "mask": False}
+    assert said == {"boxes": True, "points": True, "mask": True}
+
+
+@pytest.mark.parametrize(("prompts", "status"), [
+    ({"boxes": [{"box": [4, 2, 3, 4]}]}, 400), ({"mask": {"0": "AAAA"}}, 400), ({"boxes": [[1, 2, 3, 4]]}, 422),
+    ({"points": [{"x": -1, "y": 2}]}, 422), ({"scribbles": []}, 422),
+])  # fmt: skip
+def test_prompts_that_are_none_are_refused_at_once(client, archive, prompts, status):
+    refused(client, store(archive, ct_series()) | {"prompts": prompts}, status)
 
 
 def test_a_word_that_nobody_knows_is_refused(client, archive):

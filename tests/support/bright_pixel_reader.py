@@ -16,6 +16,7 @@ from wetread.errors import ReadCancelled
 from wetread.findings import BoxFrame, Finding, Mask, Provenance, Read
 from wetread.imaging.sample import Sample
 from wetread.model.checkpoint import ModelInfo
+from wetread.pointing import Pointing
 from wetread.reading import ReadEvent
 from wetread.terminology import Modality, find_target
 
@@ -45,6 +46,7 @@ class BrightPixelReader:
 
     def __init__(self, gate: threading.Event | None = None, error: Exception | None = None) -> None:
         self.gate, self.error, self.reads, self.beside = gate, error, 0, 0
+        self.pointing: Pointing | None = None
 
     def read(
         self,
@@ -52,6 +54,7 @@ class BrightPixelReader:
         question: str | None = None,
         *,
         beside: Sequence[Sample] = (),
+        pointing: Pointing | None = None,
         on_event: Callable[[ReadEvent], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Read:
@@ -64,7 +67,7 @@ class BrightPixelReader:
         if self.error is not None:
             raise self.error
         tell(ReadEvent("writing", 0.4, "I mark bright pixels."))
-        self.reads, self.beside = self.reads + 1, len(beside)
+        self.reads, self.beside, self.pointing = self.reads + 1, len(beside), pointing
         values = np.asarray(sample.planes[0].values, dtype=float)
         values = values.mean(axis=2) if values.ndim == 3 else values
         mask = Mask(sample.shape, {0: values > values.mean()})

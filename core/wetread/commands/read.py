@@ -12,6 +12,7 @@ from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
 from wetread.commands.loading import make_reader
 from wetread.commands.places import Series, open_inputs
+from wetread.commands.pointed import pointing_of
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
 from wetread.errors import RefusedInput
@@ -29,6 +30,7 @@ def run(options: argparse.Namespace) -> int:
     folder = check_output(options.out)
     for named in options.inputs:
         _refuse_inside(folder, named)
+    pointing = pointing_of(options)
     archive = open_archive(options.archive) if options.archive else None
     with Progress(quiet=options.quiet) as progress, cancel_on_interrupt() as cancel:
         progress.stage("opening the images")
@@ -39,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
             series.datasets,
             options.question,
             beside=[other.datasets for other in beside],
+            pointing=pointing,
             reader=reader,
             on_event=progress.on_event,
             cancel=cancel,

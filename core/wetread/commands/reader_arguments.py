@@ -26,3 +26,11 @@ def add_loading(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--attention", metavar="A", help="sdpa, eager or flash_attention_2")
     group.add_argument("--quantise", metavar="BITS", type=int, help="4 or 8, by bitsandbytes")
     group.add_argument("--most-pixels", metavar="N", type=int, help="reduce every picture to N pixels for the model")
+
+
+def add_pointing(parser: argparse.ArgumentParser) -> None:
+    """Which part of the first input is meant."""
+    group = parser.add_argument_group("what is meant", "findings are held to it; planes count from 0, image pixels")
+    group.add_argument("--box", metavar="X0,Y0,X1,Y1[@PLANE]", action="append", default=[], help="inside this box")
+    group.add_argument("--point", metavar="X,Y[@PLANE]", action="append", default=[], help="the object here")
+    group.add_argument("--not-point", metavar="X,Y[@PLANE]", action="append", default=[], help="not the object here")

@@ -87,7 +87,8 @@ def candidate_planes(count: int) -> list[int]:
 
 
 def _one_picture_at_a_time(request: Request) -> Told:
-    planes = candidate_planes(len(request.sample.planes))
+    pointed = request.pointing.planes() if request.pointing else ()
+    planes = list(pointed[:CANDIDATE_PLANES]) or candidate_planes(len(request.sample.planes))
     text = words_for(request.info, request.sample.modality, request.question)
     for tries, plane in enumerate(planes, start=1):
         request.tell(ReadEvent("looking", 0.5 * (tries - 1) / len(planes)))

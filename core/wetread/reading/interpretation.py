@@ -128,8 +128,14 @@ def _with_masks(request: Request, told: Told, named: list[Named], blanked: Blank
             remarks.append(f"{item.target.label}: no mask, the answer did not mark it")
             continue
         mask = _mask(request.sample, item.target, grounded[item.index])
+        if request.pointing is not None:
+            mask = request.pointing.kept(mask)
+            if mask.is_empty:
+                remarks.append(f"{item.target.label}: nothing of it where it was pointed at; it was left out")
+                continue
         least = LEAST_CELLS if item.target.countable else LEAST_REGION
-        if mask.is_empty or mask.planes[mask.key_plane].mean() < least:
+        small = request.pointing is None and not mask.is_empty and mask.planes[mask.key_plane].mean() < least
+        if mask.is_empty or small:
             remarks.append(f"{item.target.label} was named, but hardly a pixel could be tied to it; it was left out")
             continue
         finding = _finding(request.sample, item.target, mask, grounded[item.index].presence,
@@ -150,6 +156,11 @@ def _with_boxes(request: Request, told: Told, named: list[Named]) -> Interpretat
     remarks = [f"{item.target.label} was named without a usable box; it was left out"
                for item, box in boxed if box is None]  # fmt: skip
     kept = [(item, box) for item, box in boxed if box is not None]
+    if request.pointing is not None:
+        meant = [(item, box) for item, box in kept if request.pointing.meets(told.plane, box)]
+        remarks += [f"{item.target.label}: its box is not where it was pointed at; it was left out"
+                    for item, box in kept if (item, box) not in meant]  # fmt: skip
+        kept = meant
     if not kept:
         return Interpretation((), None, tuple(remarks))
     request.tell(ReadEvent("grounding", 0.5))

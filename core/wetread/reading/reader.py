@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from wetread.imaging.sample import Sample
     from wetread.model.answers import Answer
     from wetread.model.options import ModelOptions
+    from wetread.pointing import Pointing
     from wetread.reading.answering import Told
     from wetread.reading.groundedness import Blanked
     from wetread.reading.interface import ReadEngine
@@ -95,6 +96,7 @@ class Reader:
         question: str | None = None,
         *,
         beside: Sequence[Sample | Waveform] = (),
+        pointing: Pointing | None = None,
         on_event: Callable[[ReadEvent], None] | None = None,
         cancel: threading.Event | None = None,
     ) -> Read:
@@ -104,30 +106,37 @@ class Reader:
             sample: what to look at; findings are about it.
             question: "Please segment liver in the given image." or free words; all targets when None.
             beside: further images of the same patient, shown beside it in order (a prior, another view).
+            pointing: which part of the sample is meant: findings are held to it.
             on_event: progress and the answer as it is written.
             cancel: set it to stop; checked at every token and every group of planes.
 
         Raises:
             ReadCancelled: `cancel` was set.
             ModelUnavailable: the weights do not load.
-            RefusedInput: images of several patients, an ECG among several inputs, or an image of hardly a pixel.
+            RefusedInput: images of several patients, an ECG among several inputs, an image of hardly a pixel, or
+                pointing outside the image or at an ECG.
         """
         listener = on_event or _nothing
         images = [other for other in beside if not isinstance(other, Waveform)]
         if len(images) < len(beside) or (beside and isinstance(sample, Waveform)):
             raise RefusedInput("an ECG among several inputs", "the inputs", "give the ECG alone.")
         if isinstance(sample, Waveform):
+            if pointing is not None:
+                raise RefusedInput("boxes, points or a mask for an ECG", "prompts", "say in words what to look for")
             return read_waveform(self.info, lambda: self.engine.model(), self.seed, sample, question,
                                  lambda *said: listener(ReadEvent(*said)), cancel)  # fmt: skip
         check_one_patient([header for each in (sample, *images) for header in each.headers[:1]])
         for each in (sample, *images):
             _check_size(each)
+        if pointing is not None:
+            pointing.check(sample.shape)
         began = time.monotonic()
         if not self.engine.is_loaded:
             listener(ReadEvent("loading", 0.0))
         self.engine.load()
         asked = narrowed(self.info, sample, (question or "").strip() or FIND_ALL)
-        request = Request(self.engine, sample, pictures(sample), tuple(images), asked, listener, cancel)
+        request = Request(self.engine, sample, pictures(sample), tuple(images), asked, listener, cancel,
+                          pointing)  # fmt: skip
         told = tell(request)
         found = Interpretation((), told.answer.reasoning)
         if not told.answer.abstained:
@@ -186,6 +195,8 @@ def _remarks(request: Request, told: Told, found: Interpretation) -> list[str]:
     remarks = list(told.answer.defects)
     if not told.written.finished:
         remarks.append("the answer ran into its length limit")
+    if request.pointing is not None:
+        remarks.append(f"held to what was pointed at: {request.pointing.words()}")
     remarks += [*told.remarks, *found.remarks]
     planes = len(request.sample.planes)
     if planes > 1:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from wetread.imaging.sample import Sample
     from wetread.model.checkpoint import ModelInfo
+    from wetread.pointing import Pointing
     from wetread.reading.interface import ReadEngine
     from wetread.reading.pictures import Shown
 
@@ -49,6 +50,7 @@ class Request:
         question: as it is asked of the model.
         tell: takes every event.
         cancel: stops the read when set.
+        pointing: which part of the sample is meant; all of it when None.
     """
 
     engine: ReadEngine
@@ -58,6 +60,7 @@ class Request:
     question: str
     tell: Callable[[ReadEvent], None]
     cancel: threading.Event | None
+    pointing: Pointing | None = None
 
     @property
     def info(self) -> ModelInfo:

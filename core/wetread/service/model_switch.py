@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wetread.errors import WetreadError
 
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from wetread.imaging.waveform import Waveform
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.versions import ModelVersions
+    from wetread.pointing import Pointing
     from wetread.reading import Reader, ReadEvent
     from wetread.reading.interface import ReadEngine
 
@@ -58,10 +59,11 @@ class SwitchingReader:
 
     def read(
         self, sample: Sample | Waveform, question: str | None = None, *, beside: Sequence[Sample | Waveform] = (),
-        on_event: Callable[[ReadEvent], None] | None = None, cancel: threading.Event | None = None,
+        pointing: Pointing | None = None, on_event: Callable[[ReadEvent], None] | None = None,
+        cancel: threading.Event | None = None,
     ) -> Read:  # fmt: skip
         """See `Reader.read`."""
-        more = {"beside": beside} if beside else {}
+        more: dict[str, Any] = {name: value for name, value in (("beside", beside), ("pointing", pointing)) if value}
         with self.using() as reader:
             return reader.read(sample, question, on_event=on_event, cancel=cancel, **more)
 

@@ -9,10 +9,15 @@ from pydantic import BaseModel, ConfigDict, Field
 from wetread import uids
 from wetread.archive.protocol import checked_uid
 from wetread.errors import RefusedInput
+from wetread.findings import Box, BoxFrame
+from wetread.pointing import Point, Pointing
+from wetread.service.drawings import drawn_plane
 from wetread.service.errors import Conflict
 from wetread.service.jobs import Priority
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from wetread.model.checkpoint import ModelInfo
     from wetread.service.jobs import Job
 
@@ -33,13 +38,33 @@ class SeriesRequest(BaseModel):
     instances: list[Uid] = Field([], max_length=MOST_INSTANCES, description="SOP Instance UIDs; all when left out")
 
 
-class PromptsRequest(BaseModel):
-    """Places that steer what is segmented. Wetread's models take words alone: see `prompts` of the capabilities."""
+class BoxPrompt(BaseModel):
+    """A box on a plane."""
 
     model_config = ConfigDict(extra="forbid")
-    boxes: list[Annotated[list[float], Field(min_length=4, max_length=4)]] = Field([], max_length=MOST_PROMPTS)
-    points: list[Annotated[list[float], Field(min_length=2, max_length=3)]] = Field([], max_length=MOST_PROMPTS)
-    mask: dict[int, str] | None = None
+    plane: int = Field(0, ge=0, description="index of the plane, in the order of the read")
+    box: Annotated[list[float], Field(min_length=4, max_length=4)] = Field(
+        description="x_min, y_min, x_max, y_max in image pixels, measured on pixel edges"
+    )
+
+
+class PointPrompt(BaseModel):
+    """A point on a plane."""
+
+    model_config = ConfigDict(extra="forbid")
+    plane: int = Field(0, ge=0)
+    x: float = Field(ge=0, allow_inf_nan=False)
+    y: float = Field(ge=0, allow_inf_nan=False)
+    wanted: bool = Field(True, description="false: not the object here")
+
+
+class PromptsRequest(BaseModel):
+    """Places that are meant: findings are held to them, and the first of their planes is looked at first."""
+
+    model_config = ConfigDict(extra="forbid")
+    boxes: list[BoxPrompt] = Field([], max_length=MOST_PROMPTS)
+    points: list[PointPrompt] = Field([], max_length=MOST_PROMPTS)
+    mask: dict[int, str] | None = Field(None, description="plane index -> PNG in base64, as large as the image")
 
 
 class ReadRequest(SeriesRequest):
@@ -60,23 +85,19 @@ class ReadRequest(SeriesRequest):
 
 
 class PromptsView(BaseModel):
-    """By what else than words a read can be steered."""
+    """By what else than words a read can be steered: findings are held to it, see `ReadRequest.prompts`."""
 
-    boxes: bool = False
-    points: bool = False
-    mask: bool = False
+    boxes: bool = True
+    points: bool = True
+    mask: bool = True
 
 
 def checked_request(request: ReadRequest, info: ModelInfo) -> dict[str, Any]:
     """The request as the queue keeps it.
 
     Raises:
-        RefusedInput: another model, prompts, or UIDs that are none; nothing is passed over in silence.
+        RefusedInput: another model, prompts that are none, or UIDs that are none; nothing is passed over in silence.
     """
-    given = request.prompts
-    if given is not None and (given.boxes or given.points or given.mask):
-        raise RefusedInput(f"{info.name} takes no boxes, points or masks as prompts", "prompts",
-                           "say in words what to look for, and correct the findings afterwards")  # fmt: skip
     if request.model is not None and not is_model(request.model, info):
         raise RefusedInput("this service reads with another model", "model",
                            f"leave it out, or ask for {info.name} {info.version}")  # fmt: skip
@@ -85,7 +106,29 @@ def checked_request(request: ReadRequest, info: ModelInfo) -> dict[str, Any]:
     asked = _series(request) | {"question": (request.question or "").strip() or None}
     if request.beside:
         asked["beside"] = [_series(one) for one in request.beside]
+    given = request.prompts
+    if given is not None and (given.boxes or given.points or given.mask):
+        asked["prompts"] = given.model_dump(mode="json")
+        pointing_of(asked["prompts"])
     return asked if request.model is None else asked | {"model": request.model}
+
+
+def pointing_of(prompts: Mapping[str, Any]) -> Pointing:
+    """What a kept request points at.
+
+    Raises:
+        RefusedInput: boxes or pictures that are none.
+    """
+    boxes = []
+    for one in prompts["boxes"]:
+        x_min, y_min, x_max, y_max = one["box"]
+        try:
+            boxes.append((int(one["plane"]), Box(x_min, y_min, x_max, y_max, BoxFrame.IMAGE)))
+        except ValueError:
+            raise RefusedInput("a box that is none", "prompts", "give x_min, y_min, x_max, y_max") from None
+    points = tuple(Point(int(p["plane"]), p["x"], p["y"], p["wanted"]) for p in prompts["points"])
+    drawn = {int(plane): drawn_plane(text) for plane, text in (prompts["mask"] or {}).items()}
+    return Pointing(tuple(boxes), points, drawn)
 
 
 def is_model(name: str, info: ModelInfo) -> bool:

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 from fastapi import APIRouter, Request
 from pydantic import BaseModel, ConfigDict, Field
 from pydicom import Dataset
@@ -19,6 +15,7 @@ from wetread.archive.outbox import prepare
 from wetread.errors import RefusedInput
 from wetread.findings import Box, BoxFrame, Decision, Interval, Mask, Verdict
 from wetread.service.access.people import Person, person_of
+from wetread.service.drawings import drawn_plane
 from wetread.service.errors import NotYet, Problem
 from wetread.service.reads import PREFIX, StoredObject
 from wetread.service.sources import sample_of
@@ -174,25 +171,11 @@ def _mask(planes: dict[int, str] | None, shape: tuple[int, ...]) -> Mask | None:
     for index, text in planes.items():
         if not 0 <= index < shape[0]:
             raise RefusedInput(f"no plane {index} in {shape[0]} planes", "mask", "count from 0")
-        marked[index] = _picture(text, (shape[1], shape[2]))
+        marked[index] = drawn_plane(text, (shape[1], shape[2]))
     mask = Mask((shape[0], shape[1], shape[2]), marked)
     if mask.is_empty:
         raise RefusedInput("a mask that marks nothing", "mask", "reject the finding instead")
     return mask
-
-
-def _picture(text: str, size: tuple[int, int]) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as picture:
-            # Before any pixel is decoded: the header of a small file may promise gigabytes.
-            if picture.size != (size[1], size[0]):
-                raise RefusedInput(f"a plane of {picture.size[1]} x {picture.size[0]} pixels", "mask",
-                                   f"draw it on {size[0]} x {size[1]}")  # fmt: skip
-            return np.asarray(picture.convert("L")) > 0
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError):
-        raise RefusedInput("not a PNG in base64", "mask", "send each plane as PNG") from None
 
 
 def _interval(body: IntervalBody) -> Interval:

@@ -20,7 +20,7 @@ from wetread.archive.protocol import NotInArchive, NotUid
 from wetread.errors import ArchiveRefused, ReadCancelled, RefusedInput, WetreadError
 from wetread.service.backing import READ, read_result
 from wetread.service.errors import describe
-from wetread.service.read_requests import is_model
+from wetread.service.read_requests import is_model, pointing_of
 from wetread.service.sources import series_of
 
 if TYPE_CHECKING:
@@ -139,8 +139,9 @@ class ReadWorkers:
         def on_event(event: ReadEvent) -> None:
             progress.tell(event.stage, _READ_SHARE * event.progress, event.text)
 
-        outcome = read_series(datasets, request.get("question"), beside=beside, reader=self._reader, on_event=on_event,
-                              cancel=cancel)  # fmt: skip
+        pointing = pointing_of(request["prompts"]) if request.get("prompts") else None
+        outcome = read_series(datasets, request.get("question"), beside=beside, pointing=pointing, reader=self._reader,
+                              on_event=on_event, cancel=cancel)  # fmt: skip
         self._backing.queue.tell(job.uid, name, "finding", findings_told(outcome))
         progress.tell("keeping", _READ_SHARE)
         refuse_defects(outcome)
