@@ -161,7 +161,8 @@ def test_versions_are_listed_promoted_and_rolled_back(page, archive, serving, ve
         assert page.run("document.getElementById('failure').hidden")
 
 
-def test_a_training_is_started_and_its_end_is_told(page, archive, serving, versions):
+@pytest.mark.slow
+def test_a_training_is_started_stopped_and_watched_to_its_end(page, archive, serving, versions):
     with serving(create_app(archive, SwitchingReader(versions, NamedDouble))) as url:
         page.open(f"{url}/admin")
         page.wait("document.querySelectorAll('#versions tbody tr').length === 3")
@@ -171,3 +172,7 @@ def test_a_training_is_started_and_its_end_is_told(page, archive, serving, versi
         page.run("document.getElementById('train-stop').click()")
         page.wait("document.getElementById('train-said').textContent.startsWith('Ended without a version: stopped')")
         page.wait("!document.getElementById('train-start').disabled && document.getElementById('train-stop').hidden")
+        # Nothing was decided on: the next one ends by itself, which only asking again can tell.
+        page.run("document.getElementById('train').requestSubmit()")
+        page.wait("document.getElementById('train-said').textContent.includes('nothing new to learn')", 120)
+        page.wait("document.getElementById('train-progress').hidden")
