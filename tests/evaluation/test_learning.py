@@ -6,11 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
+from safetensors.torch import load_file
 
 from judged_cases import add_cases, backing_with, correct_all
 from wetread.evaluation.gate import LEAST_PATIENTS, Ruling
 from wetread.evaluation.learning import Turn, learn
 from wetread.findings import Mask
+from wetread.model.checkpoint import GROUNDING_FILE
 from wetread.model.versions import ModelVersions
 from wetread.review import model_history
 from wetread.training.from_ledger import is_kept
@@ -45,6 +48,10 @@ def test_a_version_that_is_not_worse_is_promoted_and_can_be_taken_back(tmp_path,
     assert versions.pointer().current == found.version == "0.1.1"
     base = versions.info("")
     assert found.info.device_uid != base.device_uid, "every fine-tune is a new device"
+    old, new = (load_file(info.folder / GROUNDING_FILE) for info in (base, found.info))
+    running = [name for name in old if "running_" in name]
+    assert running
+    assert all(torch.equal(old[name], new[name]) for name in running), "small batches do not move the statistics"
     assert found.info.training["ledger"]["ledger_hash"] in {entry.hash for entry in backing.ledger.entries()}
     assert found.info.training_data[:-1] == base.training_data
     assert (found.counts["reads"], found.counts["kept_patients"]) == (2, LEAST_PATIENTS)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from wetread.errors import ReadCancelled
 from wetread.model.checkpoint import MODEL_FILE, load_model, save_model
@@ -83,6 +84,9 @@ def fine_tune(
     model.train()
     if plan.kind == "head":
         model.backbone.eval()
+    for module in model.modules():
+        if isinstance(module, _BatchNorm):
+            module.eval()  # a few small batches would move its statistics further than the steps move the weights
     for step in range(plan.steps):
         if cancel is not None and cancel.is_set():
             raise ReadCancelled("The training was stopped; nothing was written.")
