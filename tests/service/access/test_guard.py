@@ -13,7 +13,7 @@ from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series
 from identity_provider import AUDIENCE, identity_provider
 from wetread.archive import open_archive
 from wetread.service.access.audit import AuditLog, action
-from wetread.service.access.guard import Pace, needed_role
+from wetread.service.access.guard import Guard, Pace, needed_role
 from wetread.service.access.oidc import Oidc
 from wetread.service.access.people import Role
 from wetread.service.app import create_app
@@ -159,3 +159,12 @@ def test_metrics_are_for_administrators_and_for_this_machine_asking_directly(app
     assert TestClient(app).get("/metrics").status_code == 401
     assert TestClient(app).get("/metrics", headers=as_(provider, "reader")).status_code == 403
     assert TestClient(app).get("/metrics", headers=as_(provider, "admin")).status_code == 200
+
+
+def test_where_nobody_has_a_name_nobody_is_counted(tmp_path):
+    app = create_app(open_archive(tmp_path / "archive"), BrightPixelReader(), workers=0, allowed_hosts=["*"])
+    with TestClient(app) as running:
+        assert {running.get(f"{API}/health").status_code for _ in range(20)} == {200}
+    guarded = Guard(app, access=None, per_minute=3)
+    with TestClient(guarded) as running:
+        assert {running.get(f"{API}/reads").status_code for _ in range(20)} == {200}

@@ -115,7 +115,9 @@ class Guard:
                 return _refused(401, "no token", path, "sign in"), None
         if needed is not None and person is not None and not person.may(needed):
             return _refused(403, f"this needs the role {needed.name.lower()}", path, "ask an administrator"), None
-        if person is not None and not self._pace.allows(person.login):
+        # Nobody is counted who has no name of his own, nor for what anybody may see (a monitor's sign of life).
+        counted = self._access is not None and needed is not None
+        if counted and person is not None and not self._pace.allows(person.login):
             return _refused(429, "too many requests", path, "wait a minute"), None
         length = headers.get("content-length", "")
         if length.isascii() and length.isdigit() and int(length) > self._most(path):
