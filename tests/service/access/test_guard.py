@@ -7,6 +7,7 @@ import time
 import pytest
 from fastapi.routing import APIRoute
 from fastapi.testclient import TestClient
+from starlette.responses import JSONResponse
 
 from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import PATIENT_ID, PATIENT_NAME, ct_series
@@ -161,10 +162,15 @@ def test_metrics_are_for_administrators_and_for_this_machine_asking_directly(app
     assert TestClient(app).get("/metrics", headers=as_(provider, "admin")).status_code == 200
 
 
-def test_where_nobody_has_a_name_nobody_is_counted(tmp_path):
-    app = create_app(open_archive(tmp_path / "archive"), BrightPixelReader(), workers=0, allowed_hosts=["*"])
-    with TestClient(app) as running:
-        assert {running.get(f"{API}/health").status_code for _ in range(20)} == {200}
-    guarded = Guard(app, access=None, per_minute=3)
-    with TestClient(guarded) as running:
-        assert {running.get(f"{API}/reads").status_code for _ in range(20)} == {200}
+def test_where_nobody_has_a_name_nobody_is_counted(provider):
+    """A hundred viewers of one machine share the local user."""
+
+    async def answers(scope, receive, send):
+        await JSONResponse({})(scope, receive, send)
+
+    free = TestClient(Guard(answers, access=None, per_minute=3))
+    assert {free.get(f"{API}/reads").status_code for _ in range(10)} == {200}
+    counted = TestClient(Guard(answers, access=Oidc(provider.issuer, AUDIENCE), per_minute=3))
+    headers = as_(provider, "reader")
+    assert [counted.get(f"{API}/reads", headers=headers).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert counted.get(f"{API}/health", headers=headers).status_code == 200
