@@ -109,12 +109,16 @@ class Pointing:
         touched = any(box.iou(each) > 0 for each in here) or any(p.wanted and _holds(box, p) for p in points)
         drawn = self.drawn.get(plane)
         covered = drawn is not None and bool((drawn & _inside([box], drawn.shape)).any())
-        asks = bool(self.boxes or self.drawn or any(p.wanted for p in self.points))
-        return touched or covered or not asks
+        return touched or covered or not self._asks
+
+    @property
+    def _asks(self) -> bool:
+        """True where something is wanted, and not only something unwanted."""
+        return bool(self.boxes or self.drawn or any(point.wanted for point in self.points))
 
     def _wanted(self, labels: NDArray[np.int32]) -> set[int] | None:
         """Labels of the objects that were pointed at; None where all that is left is meant."""
-        if not (self.boxes or self.drawn or any(p.wanted for p in self.points)):
+        if not self._asks:
             return None
         found = {label for point in self.points if point.wanted for label in _under(point, labels)}
         for plane, box in self.boxes:

@@ -65,15 +65,22 @@ def build_sr(read: Read, sample: Sample, seg: Dataset, beside: PySequence[Sample
     Returns:
         A Comprehensive 3D SR Storage dataset with UIDs derived from ``read.uid``.
     """
-    from highdicom.sr import Comprehensive3DSR
-
     findings = segmented(read)
     evidence = source_headers(sample) + ([seg] if findings else [])  # images first: 3D Slicer loads evidence[0]
     known = {str(instance.SOPInstanceUID) for instance in evidence}
     evidence += [h for other in beside for h in source_headers(other) if str(h.SOPInstanceUID) not in known]
-    dataset = Comprehensive3DSR(
+    dataset = unreviewed_report(read, evidence, _root(read, sample, seg))
+    stamp(dataset, read)
+    return dataset
+
+
+def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset) -> Dataset:
+    """The document around a content tree: complete, preliminary and unverified, with UIDs derived from ``read.uid``."""
+    from highdicom.sr import Comprehensive3DSR
+
+    return Comprehensive3DSR(
         evidence=evidence,
-        content=_root(read, sample, seg),
+        content=content,
         series_instance_uid=derived_uid(read.uid, "sr series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=derived_uid(read.uid, "sr"),
@@ -88,8 +95,6 @@ def build_sr(read: Read, sample: Sample, seg: Dataset, beside: PySequence[Sample
         series_description=SERIES_DESCRIPTION,
         specific_character_set=CHARACTER_SET,
     )
-    stamp(dataset, read)
-    return dataset
 
 
 def _root(read: Read, sample: Sample, seg: Dataset) -> Dataset:

@@ -16,11 +16,7 @@ from pydicom.sequence import Sequence
 
 from wetread.reporting import content_items as items
 from wetread.reporting.identity import (
-    CHARACTER_SET,
-    MANUFACTURER,
     clean_text,
-    derived_uid,
-    name_text,
     source_headers,
     stamp,
 )
@@ -28,10 +24,9 @@ from wetread.reporting.report_groups import algorithm_identification
 from wetread.reporting.structured_report import (
     REASONING_LIMIT,
     SENTENCE_LIMIT,
-    SERIES_DESCRIPTION,
-    SERIES_NUMBER,
     language_item,
     observer_items,
+    unreviewed_report,
 )
 
 if TYPE_CHECKING:
@@ -52,25 +47,7 @@ def build_waveform_sr(read: Read, waveform: Waveform) -> Dataset:
     Returns:
         A Comprehensive 3D SR Storage dataset with UIDs derived from ``read.uid``.
     """
-    from highdicom.sr import Comprehensive3DSR
-
-    dataset = Comprehensive3DSR(
-        evidence=source_headers(waveform),
-        content=_root(read, waveform),
-        series_instance_uid=derived_uid(read.uid, "sr series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(read.uid, "sr"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=name_text(read.provenance.model),
-        software_versions=name_text(read.provenance.wetread_version),
-        device_serial_number=name_text(read.provenance.weights_sha256[:16]),
-        is_complete=True,
-        is_final=False,
-        is_verified=False,
-        series_description=SERIES_DESCRIPTION,
-        specific_character_set=CHARACTER_SET,
-    )
+    dataset = unreviewed_report(read, source_headers(waveform), _root(read, waveform))
     _point_to(dataset, read, waveform)
     stamp(dataset, read)
     return dataset
