@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, Protocol
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from wetread.errors import ReadCancelled
+from wetread.errors import ReadCancelled, RefusedInput
 from wetread.model.checkpoint import MODEL_FILE, load_model, save_model
 from wetread.training.sft import make_batch, train_step
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 LEARNING_RATES = {"head": 5e-5, "sft": 2e-5}
 WARM_UP = 5
+MOST_DRAWS = 100
 
 
 class Source(Protocol):
@@ -74,6 +75,7 @@ def fine_tune(
 
     Raises:
         ModelUnavailable: the model does not load, or has no head.
+        RefusedInput: the head is to be trained, and no lesson has anything to point at.
         ReadCancelled: `cancel` was set.
     """
     model, tokenizer = load_model(info)
@@ -92,9 +94,18 @@ def fine_tune(
             raise ReadCancelled("The training was stopped; nothing was written.")
         for group in optimiser.param_groups:
             group["lr"] = plan.rate * min(1.0, (step + 1) / min(WARM_UP, plan.steps))
-        batch = make_batch([lessons.draw() for _ in range(plan.batch)], tokenizer)
+        batch = make_batch(_drawn(lessons, plan), tokenizer)
         report(step + 1, train_step(model, optimiser, batch, tokenizer))
     return model.eval(), tokenizer
+
+
+def _drawn(lessons: Source, plan: FineTune) -> list[Lesson]:
+    """The lessons of a step. Words teach the head nothing, so a step of the head needs something to point at."""
+    for _ in range(MOST_DRAWS):
+        drawn = [lessons.draw() for _ in range(plan.batch)]
+        if plan.kind == "sft" or any(lesson.masks for lesson in drawn):
+            return drawn
+    raise RefusedInput("nothing to point at in the lessons", "grounding head", "train with kind sft, or correct masks")
 
 
 def save_fine_tuned(

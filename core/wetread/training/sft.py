@@ -212,7 +212,9 @@ def losses(
             with added_to_embeddings(model.backbone, residual):
                 hidden = model.hidden_states(batch.sequences, encoded, grid)
         logits = model.backbone.lm_head(hidden[:, :-1][batch.words[:, 1:]]).float()
-    parts = {"ce": functional.cross_entropy(logits, batch.sequences.ids[:, 1:][batch.words[:, 1:]])}
+    parts = {}
+    if len(logits):  # the mean over no words would be NaN
+        parts["ce"] = functional.cross_entropy(logits, batch.sequences.ids[:, 1:][batch.words[:, 1:]])
     if asked.any():
         parts |= grounding_losses(
             grounding, batch.masks, batch.boxes, batch.shown, asked, judged[1] if judged else None
