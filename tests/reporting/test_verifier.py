@@ -152,8 +152,74 @@ def wrong_relation(sr):
     first(sr, "42798000", "NUM").RelationshipType = "SELECTED FROM"
 
 
-def other_character_set(sr):
+def too_small_character_set(sr):
     sr.SpecificCharacterSet = "ISO_IR 100"
+    first(sr, "REASONING").TextValue = "mean −820 HU"
+
+
+def unknown_character_set(sr):
+    sr.SpecificCharacterSet = "UTF-8"
+
+
+def no_character_set(sr):
+    first(sr, "REASONING").TextValue = "größe"
+    sr.SpecificCharacterSet = None
+
+
+def no_language(sr):
+    remove(sr, "121049")
+
+
+def language_of_no_kind(sr):
+    first(sr, "121049").ConceptCodeSequence[0].CodeValue = "the usual"
+
+
+def verified_in_part(sr):
+    sr.VerificationFlag, sr.PreliminaryFlag, sr.CompletionFlag = "VERIFIED", "FINAL", "PARTIAL"
+
+
+def evidence_of_another_series(sr):
+    sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].SeriesInstanceUID = "2.25.95"
+
+
+def evidence_of_another_class(sr):
+    series = sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    series.ReferencedSOPSequence[0].ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.2"
+
+
+def its_own_evidence(sr):
+    series = sr.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0]
+    reference = copy.deepcopy(series.ReferencedSOPSequence[0])
+    reference.ReferencedSOPInstanceUID = sr.SOPInstanceUID
+    series.ReferencedSOPSequence.append(reference)
+
+
+def image_as_predecessor(sr):
+    sr.PredecessorDocumentsSequence = copy.deepcopy(sr.CurrentRequestedProcedureEvidenceSequence)
+
+
+def item_without_type(sr):
+    del first(sr, "42798000", "NUM").ValueType
+
+
+def area_of_something_else(sr):
+    """Of the mask; the box's area comes first."""
+    items(sr, "42798000", "NUM")[-1][0].MeasuredValueSequence[0].NumericValue = "77.7"
+
+
+def area_that_the_box_does_not_enclose(sr):
+    first(sr, "42798000", "NUM").MeasuredValueSequence[0].NumericValue = "77.7"
+
+
+def finding_that_the_segment_does_not_show(sr):
+    for item, _ in items(sr, "121071", "CODE"):
+        item.ConceptCodeSequence[0].CodeValue = "10200004"
+        item.ConceptCodeSequence[0].CodeMeaning = "Liver"
+
+
+def another_units_name(sr):
+    units = first(sr, "42798000", "NUM").MeasuredValueSequence[0].MeasurementUnitsCodeSequence[0]
+    units.CodeMeaning = "cubic millimeter"
 
 
 def impossible_uid(sr):
@@ -173,7 +239,11 @@ MUTANTS = (
     no_observer, box_outside, negative_coordinates, open_polyline, no_tracking_uid, no_finding, no_algorithm,
     wrong_study, wrong_patient, code_with_other_meaning, own_predecessor, no_template, endless_text,
     control_characters, negative_area, impossible_certainty, bad_unit, no_value, no_evidence, image_not_in_evidence,
-    verified_by_nobody, selected_from_nothing, wrong_relation, other_character_set, impossible_uid,
+    verified_by_nobody, selected_from_nothing, wrong_relation, too_small_character_set, impossible_uid,
+    unknown_character_set, no_character_set, no_language, language_of_no_kind, verified_in_part,
+    evidence_of_another_series, evidence_of_another_class, its_own_evidence, image_as_predecessor, item_without_type,
+    area_of_something_else, area_that_the_box_does_not_enclose, finding_that_the_segment_does_not_show,
+    another_units_name,
     segment_that_is_not_there, other_tracking_uid, region_without_extent, finding_without_code,
 )  # fmt: skip
 

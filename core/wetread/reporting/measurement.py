@@ -79,9 +79,13 @@ def plane_slabs(sample: Sample) -> NDArray[np.float64] | None:
     if sample.kind is not SampleKind.VOLUME or len(geometries) < 2 or any(g is None for g in geometries):
         return None
     normal = geometries[0].normal  # type: ignore[union-attr]
-    positions = np.array([np.asarray(g.position) @ normal for g in geometries])  # type: ignore[union-attr]
+    return slabs_along(np.array([np.asarray(g.position) @ normal for g in geometries]))  # type: ignore[union-attr]
+
+
+def slabs_along(positions: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """Millimetres that each of several sorted positions along a normal stands for; None for one place only."""
     distances = np.abs(np.diff(positions))
-    step = float(np.median(distances))
+    step = float(np.median(distances)) if len(distances) else 0.0
     if step <= 0:
         return None
     multiples = np.maximum(np.round(distances / step), 1.0)

@@ -14,17 +14,15 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import (
-    UID,
-    Comprehensive3DSRStorage,
-    ComprehensiveSRStorage,
-    EnhancedSRStorage,
-    ExtensibleSRStorage,
-    SegmentationStorage,
-)
+from pydicom.uid import UID, SegmentationStorage
 
+from wetread.errors import RefusedInput
+from wetread.imaging.inflation import check_inflation
+from wetread.imaging.soundness import quiet_pydicom
+from wetread.reporting.verify_chain import REPORTS
 from wetread.reporting.verify_report import report_defects
 from wetread.reporting.verify_segmentation import segmentation_defects
+from wetread.reporting.verify_text import character_defects
 from wetread.uids import is_uid
 
 if TYPE_CHECKING:
@@ -32,7 +30,6 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-REPORTS = frozenset({EnhancedSRStorage, ComprehensiveSRStorage, Comprehensive3DSRStorage, ExtensibleSRStorage})
 LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has no name for it
 SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
 
@@ -79,9 +76,13 @@ def verify_datasets(datasets: Iterable[tuple[Path, Dataset]], sources: dict[str,
         sources: headers of the images they derive from, by SOP Instance UID; empty where they are not at hand.
     """
     named = list(datasets)
-    segmentations = {str(d.get("SOPInstanceUID", "")): d for _, d in named if d.get("SOPClassUID") in SEGMENTATIONS}
-    found = [Defect(path, *words) for path, d in named for words in _defects(d, sources, segmentations)]
-    return found + list(_shared_uids(named))
+    segmentations, reports = (
+        {str(d.get("SOPInstanceUID", "")): d for _, d in named if d.get("SOPClassUID") in classes}
+        for classes in (SEGMENTATIONS, REPORTS)
+    )
+    with quiet_pydicom():
+        found = [Defect(path, *words) for path, d in named for words in _defects(d, sources, segmentations, reports)]
+        return found + list(_shared_uids(named))
 
 
 def _shared_uids(named: list[tuple[Path, Dataset]]) -> Iterator[Defect]:
@@ -97,33 +98,32 @@ def _shared_uids(named: list[tuple[Path, Dataset]]) -> Iterator[Defect]:
 
 
 def _defects(
-    dataset: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset]
+    dataset: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset], reports: dict[str, Dataset]
 ) -> Iterator[tuple[str, str]]:
     sop_class = dataset.get("SOPClassUID")
     try:
         if sop_class in REPORTS:
             yield from _object_defects(dataset, sources)
-            yield from report_defects(dataset, sources, segmentations)
+            yield from report_defects(dataset, sources, segmentations, reports)
         elif sop_class in SEGMENTATIONS:
             yield from _object_defects(dataset, sources)
             yield from segmentation_defects(dataset, sources)
         else:
-            yield f"SOP Class {sop_class} is neither a structured report nor a segmentation", "verify SR and SEG files."
-    except (AttributeError, IndexError, TypeError, ValueError, NotImplementedError, RecursionError) as error:
-        # A required attribute is missing or has no usable value: for the reader of the file that is one defect.
-        detail = str(error) if isinstance(error, AttributeError) else type(error).__name__  # others may quote values
+            yield "it is neither a structured report nor a segmentation", "verify SR and SEG files."
+    except Exception as error:
+        # Whatever a required attribute that is missing or has no usable value leads to, here or in pydicom: for the
+        # reader of the file that is one defect. Only an AttributeError's text is sure to name no value.
+        detail = str(error) if type(error) is AttributeError else type(error).__name__
         yield f"the object is incomplete or malformed ({detail})", "write it again."
 
 
 def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[tuple[str, str]]:
     """What SR and SEG have in common: character set, UIDs, patient and study."""
-    if dataset.get("SpecificCharacterSet") != "ISO_IR 192":
-        found = dataset.get("SpecificCharacterSet", "absent")
-        yield f"Specific Character Set is {found}", "write ISO_IR 192, or text outside it is lost."
+    yield from character_defects(dataset)
     for keyword in ("SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID"):
         uid = str(dataset.get(keyword, ""))
         if not is_uid(uid):
-            yield f"{keyword} '{uid[:64]}' is not a valid UID", "use digits and dots, at most 64, as in PS3.5 9.1."
+            yield f"{keyword} is not a valid UID", "use digits and dots, at most 64, as in PS3.5 9.1."
     if not sources:
         return
     studies = {str(source.get("StudyInstanceUID", "")) for source in sources.values()}
@@ -141,15 +141,19 @@ def _object_defects(dataset: Dataset, sources: dict[str, Dataset]) -> Iterator[t
 
 def _read(path: Path, defects: list[Defect]) -> Dataset | None:
     try:
-        dataset = pydicom.dcmread(path)
-        if _is_cut_short(dataset):
-            raise EOFError
-        dataset.walk(lambda *_: None)  # decodes every element now, so that a broken one is found here
+        with path.open("rb") as file, quiet_pydicom():
+            check_inflation(file, path)
+            dataset = pydicom.dcmread(file)
+            if _is_cut_short(dataset):
+                raise EOFError
+            dataset.walk(lambda *_: None)  # decodes every element now, so that a broken one is found here
+    except RefusedInput as refusal:
+        defects.append(Defect(path, refusal.what, refusal.remedy))
     except InvalidDicomError:
         defects.append(Defect(path, "not a DICOM file", "give SR or SEG files in DICOM format."))
     except OSError as error:
         defects.append(Defect(path, f"cannot be read ({error.strerror or error})", "check path and permissions."))
-    except (AttributeError, EOFError, KeyError, NotImplementedError, RecursionError, TypeError, ValueError) as error:
+    except Exception as error:  # pydicom raises many types for damaged files
         defects.append(Defect(path, f"damaged DICOM file ({type(error).__name__})", "fetch or write the file again."))
     else:
         return dataset
@@ -174,8 +178,10 @@ def _sources(source_paths: Iterable[str | Path], defects: list[Defect]) -> dict[
         files: Sequence[Path] = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
             try:
-                header = pydicom.dcmread(file, stop_before_pixels=True)
-            except (InvalidDicomError, OSError, EOFError, ValueError, KeyError) as error:
+                with file.open("rb") as opened, quiet_pydicom():
+                    check_inflation(opened, file)
+                    header = pydicom.dcmread(opened, stop_before_pixels=True)
+            except Exception as error:  # pydicom raises many types for damaged files
                 if file == path:
                     defects.append(Defect(file, f"source cannot be read ({type(error).__name__})", "give DICOM files."))
                 continue

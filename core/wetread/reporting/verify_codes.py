@@ -1,7 +1,9 @@
 """Does a code carry its own meaning? Looked up in pydicom's dictionaries of DCM, SCT, UMLS and UCUM concepts.
 
 A code that the dictionaries do not know is let through: they are not complete. Meanings are compared without case,
-punctuation and SNOMED's semantic tag in brackets, since synonyms of spelling are no defect.
+punctuation and SNOMED's semantic tag in brackets, since synonyms of spelling are no defect; older meanings that
+DICOM's own tables once gave a code are listed here. UCUM prescribes codes and no meanings (its unit 'cm2' may be called
+'square centimetre'), so there only the meaning of another unit is a defect.
 """
 
 from __future__ import annotations
@@ -19,6 +21,15 @@ _CHECKED = ("DCM", "SCT", "UMLS", "LN", "RADLEX")
 _ATOMS = r"(?:[munpkc]?(?:m|g|l|L|s|Pa|V|Bq|Hz|eq|mol)|%|1|min|h|d|a|deg|rad|\[[A-Za-z_'-]+\]|\{[^{}]+\})"
 _UNIT = re.compile(rf"{_ATOMS}-?[1-3]?(?:[./]{_ATOMS}-?[1-3]?)*")
 
+_FORMER = {
+    ("SCT", "276214006"): frozenset({"finding category"}),
+    ("SCT", "123037004"): frozenset({"anatomical structure"}),
+    ("SCT", "49755003"): frozenset({"morphologically altered structure"}),
+    ("SCT", "108369006"): frozenset({"tumor"}),
+    ("DCM", "111030"): frozenset({"region of interest"}),
+}
+"""Meanings in earlier editions of PS3.16, which good objects still carry."""
+
 
 def code_defects(items: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
     """Every coded concept within these items whose meaning is not the scheme's.
@@ -35,7 +46,9 @@ def code_defects(items: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
         if not code or not meaning:
             yield f"a {scheme} code has no value or no meaning", "write code, scheme and meaning together."
         meanings = _meanings().get((scheme, code))
-        if meanings and _plain(meaning) not in meanings:
+        if meanings and _plain(meaning) not in meanings | _FORMER.get((scheme, code), frozenset()):
+            if scheme == "UCUM" and _plain(meaning) not in _unit_names():
+                continue
             expected = sorted(meanings)[0]
             yield f"code {code} ({scheme}) means '{expected}', not '{meaning}'", "use the code of what is meant."
 
@@ -65,6 +78,11 @@ def _meanings() -> dict[tuple[str, str], frozenset[str]]:
             for code, (meaning, _) in by_code.items():
                 found.setdefault((scheme, code), set()).add(_plain(meaning))
     return {key: frozenset(values) for key, values in found.items()}
+
+
+@cache
+def _unit_names() -> frozenset[str]:
+    return frozenset(name for (scheme, _), names in _meanings().items() if scheme == "UCUM" for name in names)
 
 
 def _plain(meaning: str) -> str:

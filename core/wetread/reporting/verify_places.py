@@ -44,10 +44,12 @@ def place_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[Words]:
 
 def _only_source(frame: Frame) -> Dataset | None:
     per_frame, shared = (
-        frame.dataset.PerFrameFunctionalGroupsSequence[frame.index or 0],
-        frame.dataset.SharedFunctionalGroupsSequence[0],
-    )
-    derivations = per_frame.get("DerivationImageSequence") or shared.get("DerivationImageSequence") or []
+        (frame.dataset.get(keyword) or [])[place : place + 1]
+        for keyword, place in (
+            ("PerFrameFunctionalGroupsSequence", frame.index or 0), ("SharedFunctionalGroupsSequence", 0),
+        )
+    )  # fmt: skip
+    derivations = [d for groups in (*per_frame, *shared) for d in groups.get("DerivationImageSequence", [])]
     images = [image for derivation in derivations for image in derivation.get("SourceImageSequence", [])]
     return images[0] if len(images) == 1 and isinstance(images[0].get("ReferencedFrameNumber") or 1, int) else None
 

@@ -10,8 +10,11 @@ import math
 import re
 from typing import TYPE_CHECKING
 
+from wetread.reporting.verify_agreement import agreement_defects
+from wetread.reporting.verify_chain import evidence_defects, predecessor_defects, segment_patient_defects
 from wetread.reporting.verify_codes import code_defects, is_unit
-from wetread.reporting.verify_segmentation import segment_of_frames, unmarked_segments
+from wetread.reporting.verify_measurements import name_code as _name
+from wetread.reporting.verify_measurements import polygon_defects
 from wetread.reporting.verify_waveforms import time_defects, waveform_defects
 from wetread.uids import is_uid
 
@@ -38,22 +41,40 @@ _RELATIONS = {
 _OBSERVER_CONTEXT = {"121005", "121008", "121012"}
 _PLACES = {"110901", "110902", "110903", "110904", "110905", "110906", "110907", "110908", "110909"}
 _NEVER_NEGATIVE = re.compile(r"(mm|cm|m|um)[23]?|m?[lL]|\{(pixels|counts)\}")
+_LANGUAGE = re.compile(r"[A-Za-z]{2,3}(-[A-Za-z0-9]{1,8})*")
 _CONTROL = re.compile("[\x00-\x08\x0b\x0e-\x1f\x7f]")
 
 
-def report_defects(report: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset]) -> Iterator[Words]:
-    """Defects of one report as (what, remedy)."""
+def report_defects(
+    report: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset], reports: dict[str, Dataset]
+) -> Iterator[Words]:
+    """Defects of one report as (what, remedy).
+
+    Args:
+        report: the report.
+        sources: headers of the images it is about; empty where they are not at hand.
+        segmentations: those at hand; what it says of their segments is checked.
+        reports: those at hand; what it says of its predecessors is checked.
+    """
     tree = list(_walk(report))
     yield from _document_defects(report, tree)
     yield from code_defects(report.get("ContentSequence", []))
-    yield from _evidence_defects(report, tree)
+    yield from evidence_defects(report, tree, sources | segmentations)
+    yield from predecessor_defects(report, reports)
+    yield from segment_patient_defects(report, segmentations)
     for item, parent in tree:
+        if "ReferencedContentItemIdentifier" in item:
+            continue  # an item by reference repeats nothing of the item it points to
+        if "ValueType" not in item:
+            yield "a content item has no value type", "write the report again."
+            continue
         yield from _relation_defects(item, parent)
         match item.ValueType:
             case "TEXT":
                 yield from _text_defects(item)
             case "NUM":
                 yield from _number_defects(item)
+                yield from polygon_defects(item, sources)
             case "SCOORD":
                 yield from _region_defects(item, sources)
             case "WAVEFORM":
@@ -65,18 +86,13 @@ def report_defects(report: Dataset, sources: dict[str, Dataset], segmentations: 
     for item, _ in tree:
         if _name(item) == "125007":
             yield from _group_defects(item, needs_algorithm)
-    yield from _segment_defects(tree, segmentations)
+    yield from agreement_defects(tree, segmentations, sources)
 
 
 def _walk(parent: Dataset) -> Iterator[tuple[Dataset, Dataset]]:
     for item in parent.get("ContentSequence", []):
         yield item, parent
         yield from _walk(item)
-
-
-def _name(item: Dataset) -> str:
-    sequence = item.get("ConceptNameCodeSequence")
-    return str(sequence[0].get("CodeValue", "")) if sequence else ""
 
 
 def _words(item: Dataset) -> str:
@@ -104,30 +120,16 @@ def _document_defects(report: Dataset, tree: list[tuple[Dataset, Dataset]]) -> I
         yield "VERIFIED without a verifying observer", "name who verified, or write UNVERIFIED."
     if verified and report.get("PreliminaryFlag") == "PRELIMINARY":
         yield "VERIFIED and PRELIMINARY at once", "a verified report is FINAL."
-    for predecessor in _references(report.get("PredecessorDocumentsSequence", [])):
-        if predecessor == report.get("SOPInstanceUID"):
-            yield "the report is its own predecessor", "give every version its own SOP Instance UID."
+    if verified and report.get("CompletionFlag") != "COMPLETE":
+        yield "VERIFIED and not COMPLETE", "a verified report is complete."
+    languages = [item for item, parent in tree if parent is report and _name(item) == "121049"]
+    if not any(_LANGUAGE.fullmatch(_coded_value(item)) for item in languages):
+        yield "the report names no language", "say which language its words are in (TID 1204, RFC 5646)."
 
 
-def _references(studies: list[Dataset]) -> Iterator[str]:
-    for study in studies:
-        for series in study.get("ReferencedSeriesSequence", []):
-            for instance in series.get("ReferencedSOPSequence", []):
-                yield str(instance.ReferencedSOPInstanceUID)
-
-
-def _evidence_defects(report: Dataset, tree: list[tuple[Dataset, Dataset]]) -> Iterator[Words]:
-    current = report.get("CurrentRequestedProcedureEvidenceSequence", [])
-    listed = set(_references(current)) | set(_references(report.get("PertinentOtherEvidenceSequence", [])))
-    named = {
-        str(reference.ReferencedSOPInstanceUID)
-        for item, _ in tree
-        for reference in item.get("ReferencedSOPSequence", [])
-    }
-    if named - listed:
-        yield f"{len(named - listed)} referenced instances are not listed as evidence", "list every one of them."
-    if any(study.get("StudyInstanceUID") != report.get("StudyInstanceUID") for study in current):
-        yield "StudyInstanceUID is not that of the evidence", "store the report in the study of its images."
+def _coded_value(item: Dataset) -> str:
+    sequence = item.get("ConceptCodeSequence")
+    return str(sequence[0].get("CodeValue", "")) if sequence else ""
 
 
 def _relation_defects(item: Dataset, parent: Dataset) -> Iterator[Words]:
@@ -220,31 +222,3 @@ def _group_defects(group: Dataset, needs_algorithm: bool) -> Iterator[Words]:
         yield "a measurement group names no finding", "code what was measured (121071, DCM, Finding)."
     if needs_algorithm and not (_has(group, "111001") and _has(group, "111003")):
         yield "a measurement by a device names no algorithm", "give algorithm name and version (TID 4019)."
-
-
-def _segment_defects(tree: list[tuple[Dataset, Dataset]], segmentations: dict[str, Dataset]) -> Iterator[Words]:
-    """Where report and Segmentation are both given: every referenced segment is there, marked and the same finding."""
-    if not segmentations:
-        return
-    for item, group in tree:
-        if _name(item) not in {"121191", "121214"} or item.ValueType != "IMAGE":
-            continue
-        reference = item.ReferencedSOPSequence[0]
-        seg = segmentations.get(str(reference.ReferencedSOPInstanceUID))
-        if seg is None:
-            yield "the report names a segmentation that is not among the files", "give the segmentation it names."
-            continue
-        numbers = reference.get("ReferencedSegmentNumber")
-        for number in [numbers] if isinstance(numbers, int) else (numbers or []):
-            segments = {int(s.SegmentNumber): s for s in seg.SegmentSequence}
-            if int(number) not in segments or int(number) not in segment_of_frames(seg):
-                yield f"the report names segment {number}, which the segmentation does not have", "write both again."
-            elif int(number) in unmarked_segments(seg):
-                yield f"the report names segment {number}, which marks no pixel", "leave it out, or write both again."
-            elif not _same_tracking(group, segments[int(number)]):
-                yield f"segment {number} is tracked under another UID than its group", "a finding has one tracking UID."
-
-
-def _same_tracking(group: Dataset, segment: Dataset) -> bool:
-    tracked = [str(child.UID) for child in group.ContentSequence if _name(child) == "112040"]
-    return not tracked or "TrackingUID" not in segment or str(segment.TrackingUID) in tracked

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from wetread.reporting.verify_codes import code_defects
+from wetread.reporting.verify_pixels import segment_of_frames
 from wetread.reporting.verify_places import place_defects
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ def segmentation_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[
     """Defects of one Segmentation as (what, remedy)."""
     yield from code_defects(seg.SegmentSequence)
     yield from _segment_defects(seg)
+    if "NumberOfFrames" not in seg:
+        yield "Number of Frames is missing", "write the file again."
+        return
     yield from _frame_defects(seg)
     yield from _source_defects(seg, sources)
     yield from place_defects(seg, sources)
@@ -44,8 +48,12 @@ def _segment_defects(seg: Dataset) -> Iterator[Words]:
 
 
 def _frame_defects(seg: Dataset) -> Iterator[Words]:
-    frames = seg.PerFrameFunctionalGroupsSequence
-    if len(frames) != int(seg.NumberOfFrames):
+    frames = seg.get("PerFrameFunctionalGroupsSequence")
+    if frames is None and seg.get("DimensionOrganizationType") == "TILED_FULL":
+        frames = []  # a full grid of tiles may leave them out (PS3.3 C.7.6.17.3)
+    elif frames is None:
+        yield "no functional groups of the frames", "say where each frame lies."
+    elif len(frames) != int(seg.NumberOfFrames):
         yield f"{len(frames)} functional groups for {seg.NumberOfFrames} frames", "give one item a frame."
     numbers = {int(item.SegmentNumber) for item in seg.SegmentSequence}
     named = set(segment_of_frames(seg))
@@ -58,34 +66,12 @@ def _frame_defects(seg: Dataset) -> Iterator[Words]:
             yield f"{len(seg.PixelData)} bytes of pixels, {expected} expected", "write the file again."
 
 
-def segment_of_frames(seg: Dataset) -> list[int]:
-    """The segment number of every frame that names one."""
-    shared = seg.SharedFunctionalGroupsSequence[0] if seg.get("SharedFunctionalGroupsSequence") else None
-    found = []
-    for groups in (*seg.PerFrameFunctionalGroupsSequence, *([shared] if shared is not None else [])):
-        for item in groups.get("SegmentIdentificationSequence", []):
-            found.append(int(item.ReferencedSegmentNumber))
-    return found
-
-
-def unmarked_segments(seg: Dataset) -> set[int]:
-    """Numbers of the segments that have frames and no pixel in them; looked for in native BINARY pixels only."""
-    if seg.SegmentationType != "BINARY" or seg.file_meta.TransferSyntaxUID.is_compressed:
-        return set()
-    numbers = segment_of_frames(seg)
-    frames, bits = int(seg.NumberOfFrames), int(seg.Rows) * int(seg.Columns)
-    numbers = numbers * frames if len(numbers) == 1 else numbers
-    # Frames need not start at a byte: a bit of a neighbour may count, which can only let a defect through.
-    marked = {n for i, n in enumerate(numbers) if any(seg.PixelData[i * bits // 8 : ((i + 1) * bits + 7) // 8])}
-    return set(numbers) - marked
-
-
 def _source_defects(seg: Dataset, sources: dict[str, Dataset]) -> Iterator[Words]:
     if not seg.get("ReferencedSeriesSequence"):
         yield "no Referenced Series", "say which series was segmented."
     named = {
         str(source.ReferencedSOPInstanceUID)
-        for groups in seg.PerFrameFunctionalGroupsSequence
+        for groups in seg.get("PerFrameFunctionalGroupsSequence") or []
         for derivation in groups.get("DerivationImageSequence", [])
         for source in derivation.get("SourceImageSequence", [])
     }
