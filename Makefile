@@ -20,7 +20,7 @@ DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian test-slow openapi lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ray openapi lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
@@ -28,6 +28,7 @@ help:
 	@echo "make test          install everything and run all tests that need nothing but Python"
 	@echo "make test-debian   run the tests against Debian's Orthanc, PostgreSQL, dcmtk and PixelMed; says what is missing"
 	@echo "make test-slow     run the tests that take minutes"
+	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
 	@echo "make lint          ruff and mypy"
 	@echo "make openapi       write docs/openapi.json anew, after a route was changed"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
@@ -49,6 +50,9 @@ $(VENV)/.installed-app: $(VENV)/.installed-core monailabel_app/compat/pyproject.
 $(VENV)/.installed-dev: $(VENV)/.installed-app
 	@$(INSTALL) dev
 
+$(VENV)/.installed-ray: $(VENV)/.installed-dev
+	@$(INSTALL) ray
+
 demo: install
 	DEMO_ONCE='$(DEMO_ONCE)' $(BIN)/wetread demo
 
@@ -65,7 +69,10 @@ test-debian: install-dev
 	$(BIN)/python -m pytest tests -m 'not slow and ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
 
 test-slow: install-dev
-	$(BIN)/python -m pytest tests -m slow $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -m 'slow and not ray' $(PYTEST_ARGS)
+
+test-ray: $(VENV)/.installed-ray
+	$(VENV)/ray/bin/python -m pytest tests/service/test_replicas.py $(PYTEST_ARGS)
 
 lint: install-dev
 	$(BIN)/ruff check .

@@ -56,6 +56,12 @@ def add_work(commands: Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", type=_count, default=1, metavar="N", help="reads at once; default: %(default)s")
     _add_time_limit(parser)
     parser.add_argument("--once", action="store_true", help="leave when nothing is waiting")
+    cluster = parser.add_argument_group("over several machines", "needs pip install 'wetread[ray]'")
+    cluster.add_argument("--replicas", type=_count, metavar="N", help="so many such workers as replicas of Ray Serve")
+    cluster.add_argument("--ray", metavar="ADDRESS", help="of a Ray cluster; default: one begun on this machine")
+    cluster.add_argument(
+        "--replica-gpus", type=float, default=0, metavar="N", help="GPUs, or a share of one, for each replica"
+    )
     add_engine(parser)
     add_loading(parser)
     parser.set_defaults(run=_work)

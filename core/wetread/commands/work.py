@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, cast
 from wetread.archive import open_archive
 from wetread.commands.loading import make_switching_reader
 from wetread.commands.serve import announce
+from wetread.errors import RefusedInput
 
 if TYPE_CHECKING:
     import argparse
@@ -24,6 +25,14 @@ def run(options: argparse.Namespace) -> int:
     leave = threading.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, lambda *_: leave.set())
+    if options.replicas:
+        from wetread.commands import replicas
+
+        if options.once or not options.database:
+            raise RefusedInput("replicas that cannot meet", "--replicas", "give --database, and leave out --once")
+        replicas.run(options, leave)
+        announce("stopped")
+        return 0
     archive = open_archive(options.archive)
     work(archive, cast("Reader", make_switching_reader(options, archive)), options.database, options.workers, leave,
          time_limit=options.time_limit, once=options.once)  # fmt: skip
