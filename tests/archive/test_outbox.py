@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import errno
 import random
 import signal
 import subprocess
@@ -181,6 +182,24 @@ def test_pauses_grow_and_have_an_end():
     pauses = [pause(n) for n in range(1, 40)]
     assert pauses == sorted(pauses)
     assert pauses[-1] == LONGEST_PAUSE
+
+
+def test_a_full_disk_of_the_archive_is_waited_for_in_words(database, archive, monkeypatch):
+    def full(path, content, incoming):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    outbox = Outbox(database, archive)
+    outbox.put("2.25.1", pair("a"))
+    with monkeypatch.context() as patched:
+        patched.setattr("wetread.archive.folder._write_new", full)
+        outbox.deliver()
+    (seg,) = [item for item in outbox.items() if item.kind == "SEG"]
+    assert (seg.state, seg.reason) == (
+        OutboxState.WAITING, "the archive cannot be written: No space left on device; free some space"
+    )  # fmt: skip
+    due_now(database)
+    outbox.deliver()
+    assert outbox.counts()["stored"] == 2
 
 
 CHAOS = """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import logging
 import threading
@@ -139,6 +140,67 @@ def test_200_while_other_content_stays_is_a_conflict(pacs: Pacs, ct: Dataset) ->
     (outcome,) = DicomwebArchive(pacs.url).store([ct]).instances
     assert outcome.state is StoreState.CONFLICT
     assert "WindowWidth" in outcome.reason
+
+
+def coerced(ct: Dataset, change: Callable[[Dataset], None]) -> Dataset:
+    theirs = copy.deepcopy(ct)
+    change(theirs)
+    return theirs
+
+
+def _name(dataset: Dataset) -> None:
+    dataset.PatientName = "MASTER^RECORD"
+
+
+def _order(dataset: Dataset) -> None:
+    dataset.AccessionNumber, dataset.RequestedProcedureID = "A-17", "P-4"
+    dataset.PatientAge, dataset.OtherPatientIDs = "042Y", "second"
+
+
+def _private_note(dataset: Dataset) -> None:
+    dataset.private_block(0x0013, "AN ARCHIVE", create=True).add_new(1, "LO", "received")
+
+
+def _original(dataset: Dataset) -> None:
+    dataset.OriginalAttributesSequence = [Dataset()]
+    dataset.InstanceCoercionDateTime = "20260101"
+
+
+@pytest.mark.parametrize("change", [_name, _order, _private_note, _original])
+def test_what_a_pacs_may_coerce_is_stored_and_told(pacs: Pacs, ct: Dataset, change: Callable[[Dataset], None]) -> None:
+    pacs.post, pacs.hold_after_post = (200, JSON, says(ct)), coerced(ct, change)
+    (outcome,) = DicomwebArchive(pacs.url).store([ct]).instances
+    assert outcome.state is StoreState.STORED
+    assert outcome.reason.startswith("the archive set its own ")
+    assert "MASTER" not in outcome.reason
+
+
+def _pixel(dataset: Dataset) -> None:
+    dataset.PixelData = b"\1" + dataset.PixelData[1:]
+
+
+def _place(dataset: Dataset) -> None:
+    dataset.ImagePositionPatient = [0, 0, 0]
+
+
+def _content_item(dataset: Dataset) -> None:
+    dataset.ContentSequence = [Dataset()]
+
+
+def _verification(dataset: Dataset) -> None:
+    dataset.VerificationFlag = "VERIFIED"
+
+
+def _lost_order(dataset: Dataset) -> None:
+    del dataset.FrameOfReferenceUID
+
+
+@pytest.mark.parametrize("change", [_pixel, _place, _content_item, _verification, _lost_order])
+def test_what_a_pacs_may_not_change_is_a_conflict(pacs: Pacs, ct: Dataset, change: Callable[[Dataset], None]) -> None:
+    pacs.post = (200, JSON, says(ct))
+    pacs.hold_after_post = coerced(coerced(ct, _name), change)
+    (outcome,) = DicomwebArchive(pacs.url).store([ct]).instances
+    assert outcome.state is StoreState.CONFLICT
 
 
 @pytest.mark.parametrize("status", [401, 403])

@@ -9,10 +9,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import func, insert, select
+from sqlalchemy import event, func, insert, select
 
 from wetread.errors import RefusedInput
-from wetread.records.database import Database
+from wetread.records.database import Database, NotRecorded
 from wetread.records.tables import LEDGER_BLOBS, METADATA
 from wetread.records.times import later, moment, stamp
 
@@ -78,3 +78,30 @@ def test_a_file_that_is_no_database_is_refused(tmp_path):
 def test_stamps_sort_as_time_does(one, other):
     assert (stamp(one) <= stamp(other)) == (moment(stamp(one)) <= moment(stamp(other)))
     assert stamp() < later(1)
+
+
+@pytest.mark.parametrize(
+    ("pragma", "said"), [("max_page_count=1", "disk is full"), ("query_only=1", "may not be written")]
+)
+def test_what_the_disk_does_not_take_is_said_in_one_line_and_nothing_is_kept(tmp_path, pragma, said):
+    """`max_page_count` makes SQLite fail as a full disk does, `query_only` as a file without permission."""
+    opened = Database(tmp_path / "records.db")
+    event.listen(opened._engine, "checkout", lambda connection, *_: connection.execute(f"PRAGMA {pragma}"))
+    with pytest.raises(NotRecorded) as caught, opened.writing() as connection:  # noqa: PT012
+        for number in range(50):
+            connection.execute(insert(LEDGER_BLOBS).values(hash=f"{number}", content=b"secret" * 10_000))
+    assert said in str(caught.value)
+    assert "secret" not in str(caught.value)
+    assert "INSERT" not in str(caught.value)
+    with opened.reading() as connection:
+        assert connection.execute(select(func.count()).select_from(LEDGER_BLOBS)).scalar() == 0
+    opened.close()
+
+
+def test_a_database_that_is_held_by_another_is_said_in_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("wetread.records.database.BUSY_SECONDS", 0.1)
+    first, second = Database(tmp_path / "records.db"), Database(tmp_path / "records.db")
+    with first.writing(), pytest.raises(NotRecorded, match="another process"), second.writing():
+        pass
+    first.close()
+    second.close()

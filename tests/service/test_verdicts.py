@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from fastapi.testclient import TestClient
 from PIL import Image
+from sqlalchemy import event
 
 from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import ct_series
@@ -235,3 +236,31 @@ def test_verdicts_survive_a_restart(archive):
     with TestClient(create_app(archive, BrightPixelReader(), allowed_hosts=["*"])) as client:
         assert client.get(f"{API}/reads/{job}/verdicts").json()["findings"][0]["state"] == "accepted"
         assert set(signed(client, archive, job)) == {"SR"}
+
+
+@pytest.mark.parametrize(
+    ("pragma", "said"), [("max_page_count=1", "disk is full"), ("query_only=1", "may not be written")]
+)
+def test_a_verdict_that_the_disk_does_not_take_is_not_said_to_be_kept(client, job, pragma, said):
+    """A 503 in words, nothing half-kept, and the same again is taken once the disk is right; no thread has died."""
+    finding, database = only_finding(client, job), client.app.state.backing.database
+
+    def spoil(connection, *_):
+        connection.execute(f"PRAGMA {pragma}")
+
+    event.listen(database._engine, "checkout", spoil)
+    verdict = {
+        "tracking_uid": finding,
+        "decision": "correct",
+        "mask": {"2": png(np.random.default_rng(0).random(SHAPE) < 0.5)},
+    }
+    answers = [decide(client, job, verdict) for _ in range(20 if "page" in pragma else 1)]
+    event.remove(database._engine, "checkout", spoil)
+    database._engine.dispose()
+    assert answers[-1].status_code == 503, answers[-1].text
+    assert said in answers[-1].json()["what"]
+    assert (
+        decide(client, job, {"tracking_uid": finding, "decision": "accept"}).json()["findings"][0]["state"]
+        == "accepted"
+    )
+    assert read(client) != job

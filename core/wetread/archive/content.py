@@ -2,8 +2,9 @@
 
 Bytes are not the content: an archive may transcode, reorder the file meta group or pad. Two instances are the same
 when every element of their data sets is equal, and the pixels are equal after decoding where the transfer syntaxes
-differ. A PACS may also *coerce* patient and study identification to its own records (PS3.4 Annex B.4.1); those
-attributes are declared here, so that a coercion is told and is not mistaken for other content.
+differ. A PACS may also *coerce* patient and study identification to its own records (PS3.4 Annex B.4.1), and add
+notes of its own; those attributes are declared here, so that a coercion is told and is not mistaken for other content.
+Pixels, segments, content tree and references are never among them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from pydicom import dcmread, dcmwrite
 from pydicom.datadict import keyword_for_tag
 from pydicom.dataset import FileMetaDataset
-from pydicom.tag import Tag
+from pydicom.tag import BaseTag, Tag
 from pydicom.uid import ExplicitVRLittleEndian
 
 if TYPE_CHECKING:
@@ -30,13 +31,22 @@ def _tags(*keywords: str) -> frozenset[int]:
     return frozenset(int(Tag(keyword)) for keyword in keywords)
 
 
+PATIENT_GROUP = 0x0010
+"""All of it describes the patient: an archive may set any of it to its own records."""
 COERCIBLE = _tags(
-    "PatientName", "PatientID", "IssuerOfPatientID", "IssuerOfPatientIDQualifiersSequence", "OtherPatientIDs",
-    "OtherPatientIDsSequence", "PatientBirthDate", "PatientSex", "AccessionNumber",
-    "IssuerOfAccessionNumberSequence", "StudyID", "StudyDescription", "ReferringPhysicianName", "InstitutionName",
-    "OriginalAttributesSequence", "InstanceCoercionDateTime",
+    "SpecificCharacterSet", "AccessionNumber", "IssuerOfAccessionNumberSequence", "StudyID", "StudyDescription",
+    "StudyDate", "StudyTime", "ReferringPhysicianName", "InstitutionName", "OriginalAttributesSequence",
+    "InstanceCoercionDateTime",
 )  # fmt: skip
-"""Attributes an archive may set to its own records; a difference is reported as coercion, not as conflict."""
+"""Further attributes that an archive may set; a difference is reported as coercion, not as conflict."""
+ADDABLE_GROUPS = frozenset({0x0012, 0x0032, 0x0038, 0x0400})
+"""Trial, order and visit of the study, signatures and notes of coercion: what an archive may add, and not change."""
+ADDABLE = _tags(
+    "InstitutionAddress", "InstitutionalDepartmentName", "PhysiciansOfRecord", "NameOfPhysiciansReadingStudy",
+    "ProcedureCodeSequence", "ReferencedStudySequence", "ReferencedPatientSequence", "RequestAttributesSequence",
+    "RequestedProcedureID", "ReferencedRequestSequence", "TimezoneOffsetFromUTC", "ContributingEquipmentSequence",
+)  # fmt: skip
+"""Single attributes that an archive may add as well; private ones may be added too."""
 
 _OF_THE_ARCHIVE = _tags("RetrieveURL", "RetrieveAETitle", "InstanceAvailability", "DataSetTrailingPadding")
 _PIXELS = _tags("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -89,9 +99,15 @@ def differences(ours: Dataset, theirs: Dataset) -> tuple[str, ...]:
     return tuple(differing)
 
 
-def is_only_coerced(keywords: tuple[str, ...]) -> bool:
-    """True where every difference is one that an archive may make to fit its own records."""
-    return all(Tag(keyword) in COERCIBLE for keyword in keywords)
+def is_only_coerced(ours: Dataset, keywords: tuple[str, ...]) -> bool:
+    """True where every difference from `ours` is one that an archive may make to fit its own records."""
+    return all(_is_coercion(ours, Tag(keyword)) for keyword in keywords)
+
+
+def _is_coercion(ours: Dataset, tag: BaseTag) -> bool:
+    if tag.group == PATIENT_GROUP or tag in COERCIBLE:
+        return True
+    return tag not in ours and (tag.is_private or tag.group in ADDABLE_GROUPS or tag in ADDABLE)
 
 
 def _name(tag: int) -> str:

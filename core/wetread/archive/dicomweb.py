@@ -332,7 +332,7 @@ def _judged(uids: Uids, ours: Dataset, theirs: Dataset, held: StoreState) -> Sto
     if not different:
         return _outcome(uids, ours, held)
     named = ", ".join(different[:5])
-    if is_only_coerced(different):
+    if is_only_coerced(ours, different):
         return _outcome(uids, ours, held, f"the archive set its own {named}")
     return _outcome(uids, ours, StoreState.CONFLICT, f"other content is held under this UID: {named}")
 

@@ -191,7 +191,7 @@ def check_held(outcome: Outcome, archive: Archive, series: Sequence[Dataset]) ->
         for name, sent in outcome.objects:
             held = archive.retrieve_instance(sent.StudyInstanceUID, sent.SeriesInstanceUID, sent.SOPInstanceUID)
             different = differences(sent, held)
-            if not is_only_coerced(different):
+            if not is_only_coerced(sent, different):
                 raise RefusedInput(f"{name} differs from what was sent ({', '.join(different)})", archive.location,
                                    "do not use this archive before its coercion rules are changed")  # fmt: skip
             paths.append(Path(folder) / f"{name}.dcm")

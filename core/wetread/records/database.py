@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from wetread.errors import RefusedInput
 
@@ -22,6 +22,25 @@ if TYPE_CHECKING:
 SCHEMES = ("sqlite", "postgresql+psycopg")
 BUSY_SECONDS = 30
 WRITE_LOCK = 0x77657472  # "wetr", the advisory lock of PostgreSQL that writers of chains take in turn
+
+
+class NotRecorded(RefusedInput):
+    """The database took nothing of what was to be kept together; the same again is safe."""
+
+
+_REASONS = (
+    ("full", "the disk is full", "free some space, then do it again"),
+    ("readonly", "the database may not be written", "give its file and folder back their permissions, then again"),
+    ("read-only", "the database may not be written", "give its file and folder back their permissions, then again"),
+    ("locked", "another process holds the database", "do it again; if that lasts, see which process hangs"),
+    ("disk i/o", "the disk does not take it", "check the disk, then do it again"),
+)
+
+
+def _in_words(text_: str) -> tuple[str, str]:
+    lower = text_.lower()
+    found = next((words for sign, *words in _REASONS if sign in lower), None)
+    return (found[0], found[1]) if found else ("the database does not answer", "check that it runs, then do it again")
 
 
 class Database:
@@ -44,7 +63,7 @@ class Database:
         self._engine = _engine(address)
         try:
             self._migrate()
-        except (SQLAlchemyError, OSError) as error:
+        except (SQLAlchemyError, OSError, NotRecorded) as error:
             self._engine.dispose()
             raise RefusedInput(
                 f"the database does not open ({type(error.__cause__ or error).__name__})", self.location,
@@ -63,11 +82,19 @@ class Database:
 
         Args:
             in_turn: writers wait for each other from the start (SQLite always does).
+
+        Raises:
+            NotRecorded: the disk is full, the file may not be written, or the database does not answer.
         """
-        with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
-            if in_turn and not self.is_sqlite:
-                connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
-            yield connection
+        try:
+            with self._engine.connect().execution_options(writes=True) as connection, connection.begin():
+                if in_turn and not self.is_sqlite:
+                    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": WRITE_LOCK})
+                yield connection
+        except OperationalError as error:
+            # The text of the error repeats the statement; the reason of the database itself is short and its own.
+            reason, remedy = _in_words(str(error.orig))
+            raise NotRecorded(f"nothing was recorded: {reason}", self.location, remedy) from None
 
     def close(self) -> None:
         """Give back every connection."""
@@ -112,11 +139,13 @@ def _address(url: str | Path) -> URL:
 def _engine(address: URL) -> Engine:
     if address.drivername != "sqlite":
         try:
-            return create_engine(address, pool_pre_ping=True, pool_size=10, max_overflow=20)
+            return create_engine(address, pool_pre_ping=True, hide_parameters=True, pool_size=10, max_overflow=20)
         except ModuleNotFoundError:
             raise RefusedInput("the PostgreSQL driver is not installed", "database",
                                "pip install 'wetread[postgresql]'") from None  # fmt: skip
-    engine = create_engine(address, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=20)
+    engine = create_engine(
+        address, connect_args={"timeout": BUSY_SECONDS}, pool_size=10, max_overflow=20, hide_parameters=True
+    )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, record: Any) -> None:

@@ -13,6 +13,7 @@ from starlette.exceptions import HTTPException
 
 from wetread.archive.protocol import NotInArchive, NotUid
 from wetread.errors import ArchiveRefused, ModelUnavailable, RefusedInput
+from wetread.records.database import NotRecorded
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -68,6 +69,7 @@ _STATUS: tuple[tuple[type[RefusedInput], int], ...] = (
     (TooLarge, 413),
     (Unsupported, 415),
     (ArchiveRefused, 503),
+    (NotRecorded, 503),
     (ModelUnavailable, 503),
     (RefusedInput, 400),
 )

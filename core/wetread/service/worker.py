@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from wetread.archive.protocol import NotInArchive, NotUid
 from wetread.errors import ArchiveRefused, ReadCancelled, RefusedInput, WetreadError
+from wetread.records.database import NotRecorded
 from wetread.service.backing import READ, read_result
 from wetread.service.errors import describe
 from wetread.service.read_requests import is_model, pointing_of
@@ -99,7 +100,11 @@ class ReadWorkers:
                 with self._wake:
                     self._wake.wait(_LOOK_SECONDS)
             else:
-                self._try(job, name)
+                try:
+                    self._try(job, name)
+                except NotRecorded as error:
+                    # Neither result nor failure could be kept; the job is tried again when its lease has run out.
+                    logger.error("read %s: %s", job.uid, error.what)
 
     def _try(self, job: Job, name: str) -> None:
         cancel = self._under_way.setdefault(job.uid, threading.Event())
@@ -110,6 +115,8 @@ class ReadWorkers:
         try:
             self._on_change(job.uid)
             self._complete(job, name, self._read(job, name, cancel))
+        except NotRecorded:
+            raise
         except ReadCancelled:
             queue.release(job.uid, name) if self._leaving.is_set() else queue.fail(job.uid, name, "cancelled")
         except ArchiveRefused as error:
@@ -164,9 +171,15 @@ class ReadWorkers:
             left = left if ends is None else max(0.0, min(left, ends - time.monotonic()))
             if finished.wait(left):
                 return
-            if ends is not None and time.monotonic() >= ends:
-                queue.fail(job.uid, name, f"it took longer than the time limit of {self._time_limit:g} s")
-            elif queue.renew(job.uid, name):
+            try:
+                if ends is not None and time.monotonic() >= ends:
+                    queue.fail(job.uid, name, f"it took longer than the time limit of {self._time_limit:g} s")
+                elif queue.renew(job.uid, name):
+                    continue
+            except NotRecorded as error:
+                logger.error("lease of read %s not renewed: %s", job.uid, error.what)
+                if finished.wait(_LOOK_SECONDS):
+                    return
                 continue
             cancel.set()
             self._on_change(job.uid)

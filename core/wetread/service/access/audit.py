@@ -6,18 +6,22 @@ not worth an entry; looking at a patient's images and results is.
 
 from __future__ import annotations
 
+import logging
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from sqlalchemy import insert, select
 
+from wetread.records.database import NotRecorded
 from wetread.records.tables import AUDIT
 from wetread.records.times import stamp
 
 if TYPE_CHECKING:
     from wetread.records.database import Database
     from wetread.service.access.people import Person
+
+logger = logging.getLogger("wetread.service")
 
 _UID = r"(?P<subject>[0-9.]{1,64})"
 ACTIONS: tuple[tuple[str, str, str], ...] = (
@@ -62,9 +66,13 @@ class AuditLog:
         named = action(method, path)
         if named is None:
             return
-        with self._database.writing() as connection:
-            connection.execute(insert(AUDIT).values(
-                moment=stamp(), login=person.login, action=named[0], subject=named[1], status=status))  # fmt: skip
+        try:
+            with self._database.writing() as connection:
+                connection.execute(insert(AUDIT).values(
+                    moment=stamp(), login=person.login, action=named[0], subject=named[1], status=status))  # fmt: skip
+        except NotRecorded as error:
+            # The answer is on its way already; what changes anything needs the same disk and was refused there.
+            logger.error("an entry is missing in the audit log: %s", error.what)
 
     def entries(self, *, login: str | None = None, subject: str | None = None, limit: int = 500) -> list[AuditEntry]:
         """The latest entries, newest first."""
