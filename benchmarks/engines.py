@@ -22,8 +22,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")
-
 import numpy as np
 import torch
 import transformers
@@ -36,7 +34,6 @@ from wetread.reading.engine import InProcessEngine, Written
 from wetread.terminology import Modality
 from wetread.training.phantoms import drawn_nuclei
 
-THREADS = int(os.environ["OMP_NUM_THREADS"])
 CLIENTS = 8
 FIXED = 64
 QUESTION = user_text(Modality.PATHOLOGY, segment_question("nuclei"))
@@ -144,7 +141,6 @@ def ms(values: Sequence[float]) -> float:
 
 def measure(rounds: int) -> dict[str, Any]:
     """All figures."""
-    torch.set_num_threads(THREADS)
     reader = Reader(DEFAULT_MODEL)
     engine = reader.engine
     assert isinstance(engine, InProcessEngine)
@@ -204,7 +200,7 @@ def main() -> None:
         **measure(options.rounds),
         "load_average": [round(value, 1) for value in os.getloadavg()],
         "cpus": os.cpu_count(),
-        "threads": THREADS,
+        "threads": torch.get_num_threads(),
         "processor": platform.machine(),
         "date": time.strftime("%Y-%m-%d", time.gmtime()),
         "versions": {"wetread": __version__, "python": platform.python_version(), "torch": torch.__version__,

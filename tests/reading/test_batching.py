@@ -14,8 +14,9 @@ import torch
 
 from wetread.errors import ModelUnavailable, ReadCancelled
 from wetread.reading import batching
-from wetread.reading.batching import Batcher, Limits, Writing
+from wetread.reading.batching import Batcher, Limits
 from wetread.reading.memory import is_out_of_memory
+from wetread.reading.waiting import Writing
 
 END, DEFECTIVE = 9, 37
 
@@ -269,8 +270,15 @@ class TestAnswers:
     def test_no_more_rows_than_allowed_and_no_more_memory(self) -> None:
         rows, memory = CountingWriter(), CountingWriter()
         few, small = batcher(rows, limits=Limits(rows=2)), batcher(memory, limits=Limits(key_value_bytes=90))
-        all_at_once(lambda n: few.write(Writing(Counting(30), None)), 6)  # type: ignore[arg-type]
-        all_at_once(lambda n: small.write(Writing(Counting(40), None)), 6)  # type: ignore[arg-type]
+        for tasks, length in ((few, 30), (small, 40)):
+            go, pool = busy(tasks)
+            with ThreadPoolExecutor(6) as callers:
+                asked = [callers.submit(tasks.write, Writing(Counting(length), None)) for _ in range(6)]  # type: ignore[arg-type]
+                while len(tasks._waiting) < 6:
+                    time.sleep(0.001)
+                go.set()
+                assert all(future.result(30).done for future in asked)
+            pool.shutdown()
         assert max(rows.together) == 2
         assert max(memory.together) == 2
         assert small.write(Writing(Counting(500), None)).done  # type: ignore[arg-type]

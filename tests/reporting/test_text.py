@@ -73,6 +73,7 @@ def test_clean_text_can_always_be_stored(text, limit):
     assert cleaned.encode("utf-8").decode("utf-8") == cleaned
     assert not any(ord(character) < 32 and character != "\n" for character in cleaned)
     assert clean_text(cleaned, limit) == cleaned
+    assert "\ufffd" not in cleaned, "half a character of the model's is not passed on"
 
 
 def test_line_ends_stay_and_escapes_go():

@@ -14,15 +14,16 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from concurrent.futures import Future, InvalidStateError
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
+from dataclasses import dataclass
+from queue import Empty
 from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 
 from wetread.errors import ModelUnavailable, ReadCancelled
+from wetread.reading.lanes import Lanes
 from wetread.reading.memory import is_out_of_memory, release_memory
+from wetread.reading.waiting import Call, Writing, settle, wait_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Sequence
@@ -58,48 +59,6 @@ class Writer(Protocol):
         """Bytes of keys and values an answer needs at its longest."""
 
 
-@dataclass(slots=True, eq=False)
-class Call:
-    """One item of a batchable step; items of one step and group may run together."""
-
-    step: str
-    group: Hashable
-    item: Any
-    future: Future[Any] = field(default_factory=Future)
-
-
-@dataclass(slots=True, eq=False)
-class Writing:
-    """One answer asked for, and where its tokens go."""
-
-    row: Row
-    cancel: threading.Event | None
-    tokens: SimpleQueue[int | None] = field(default_factory=SimpleQueue)
-    future: Future[Row] = field(default_factory=Future)
-    told: int = 0
-    listened: bool = False
-    abandoned: bool = False
-
-    @property
-    def is_cancelled(self) -> bool:
-        """True where nobody wants the answer any more."""
-        return self.abandoned or (self.cancel is not None and self.cancel.is_set())
-
-    def tell(self) -> None:
-        """Pass on what was written since, where somebody listens; at the end, the row."""
-        for token in self.row.answer[self.told :] if self.listened else ():
-            self.tokens.put(token)
-        self.told = max(self.told, len(self.row.answer))
-        if self.row.done:
-            settle(self.future, self.row)
-            self.tokens.put(None)
-
-    def fail(self, error: BaseException) -> None:
-        """End without an answer."""
-        settle(self.future, error)
-        self.tokens.put(None)
-
-
 @dataclass(frozen=True, slots=True)
 class Limits:
     """How much is done at once.
@@ -108,11 +67,13 @@ class Limits:
         rows: most answers decoded together.
         at_once: most items of a batchable step that run together.
         key_value_bytes: most memory for keys and values of the answers under way; one answer always may run.
+        lanes: batches of a step that run side by side, see `lanes`.
     """
 
     rows: int = 16
     at_once: int = 8
     key_value_bytes: int = 2 << 30
+    lanes: int = 1
 
 
 class Batcher:
@@ -136,6 +97,7 @@ class Batcher:
     ) -> None:
         self._steps, self._writer, self._limits = steps, writer, limits
         self._drop_caches, self._name = drop_caches, name
+        self._lanes = Lanes(limits.lanes)
         self._arrived = threading.Condition()
         self._calls: list[Call] = []
         self._waiting: deque[Writing] = deque()
@@ -157,7 +119,7 @@ class Batcher:
         try:
             for call in calls:
                 while not call.future.done() and not (cancel and cancel.is_set()):
-                    _wait(call.future, LOOK_SECONDS)
+                    wait_for(call.future, LOOK_SECONDS)
                 if not call.future.done():
                     raise ReadCancelled("The read was cancelled.")
                 results.append(call.future.result())
@@ -227,10 +189,11 @@ class Batcher:
     @torch.inference_mode()
     def _work(self) -> None:
         try:
-            while (calls := self._next()) is not None:
-                self._run_calls(calls)
-                self._admit()
-                self._write_on()
+            with self._lanes.opened():
+                while (calls := self._next()) is not None:
+                    self._run_calls(calls)
+                    self._admit()
+                    self._write_on()
         except BaseException as error:  # a defect here must not leave callers waiting
             with self._arrived:
                 self._thread = None
@@ -265,10 +228,9 @@ class Batcher:
             if call.future.set_running_or_notify_cancel():
                 groups.setdefault((call.step, call.group), []).append(call)
         for same in groups.values():
-            for first in range(0, len(same), self._limits.at_once):
-                self._run_together(same[first : first + self._limits.at_once], dropped=False)
+            self._lanes.each(self._run_together, self._lanes.parts(same, self._limits.at_once))
 
-    def _run_together(self, calls: list[Call], dropped: bool) -> None:
+    def _run_together(self, calls: list[Call], dropped: bool = False) -> None:
         """Run items of one step and group; what fails runs in halves, so that a defect is that of one item alone.
 
         A single item for which memory runs out is tried again without caches.
@@ -380,19 +342,3 @@ class Batcher:
             "free memory, use a smaller model, fewer pictures in one question or a machine with more memory",
         )  # fmt: skip
 
-
-def settle(future: Future[Any], outcome: Any) -> None:
-    """Set a result or an error; a caller who went away does not mind."""
-    try:
-        if isinstance(outcome, BaseException):
-            future.set_exception(outcome)
-        else:
-            future.set_result(outcome)
-    except InvalidStateError:
-        return
-
-
-def _wait(future: Future[Any], seconds: float) -> None:
-    from concurrent.futures import wait
-
-    wait([future], timeout=seconds)

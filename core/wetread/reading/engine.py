@@ -20,13 +20,14 @@ from wetread.errors import ReadCancelled, RefusedInput
 from wetread.model.encoded import Encoded, bundle, joined
 from wetread.model.loaded import LoadedModel, load_model
 from wetread.model.processing import normalise
-from wetread.reading.batching import Batcher, Limits, Writing
+from wetread.reading.batching import Batcher, Limits
 from wetread.reading.caches import ByteBoundedCache, digest
 from wetread.reading.decoding import Decoder, Row
 from wetread.reading.grounding_step import Task, ground_tasks, stacked, task_for
 from wetread.reading.interface import LONGEST_ANSWER
 from wetread.reading.key_values import KeyValues
 from wetread.reading.pieces import Pieces
+from wetread.reading.waiting import Writing
 from wetread.reading.written import Grounded, Written
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ __all__ = ["LONGEST_ANSWER", "Encoded", "Grounded", "InProcessEngine", "Written"
 CPU_CACHE_BYTES = 256 << 20
 CPU_AT_ONCE = 4
 """Pictures encoded or grounded together on a CPU, where more no longer fit its caches (measured)."""
+SMALL, MOST_LANES = 100_000_000, 8
+"""Parameters below which a CPU's cores take batches of their own, and so many at most; see `lanes`."""
 GPU_CACHE_SHARE, GPU_KEY_VALUE_SHARE = 8, 2
 """A cache gets one eighth of the memory that the weights leave free, the answers under way one half."""
 
@@ -234,8 +237,9 @@ class InProcessEngine:
         def film(videos: list[Film]) -> list[Encoded]:
             return [model.encode_video(pictures, times) for pictures, times in videos]
 
+        limits = limits or Limits(at_once=CPU_AT_ONCE, lanes=_lanes(model))
         self._batcher = Batcher({"encode": encode, "film": film, "ground": ground}, Decoder(model, self.prefixes),
-                                limits or Limits(at_once=CPU_AT_ONCE), self._drop_caches, self.info.name)  # fmt: skip
+                                limits, self._drop_caches, self.info.name)  # fmt: skip
         self._loaded = model
 
     def _drop_caches(self) -> None:
@@ -246,6 +250,11 @@ class InProcessEngine:
         model = self.load()
         with self._tokenizing:
             return str(model.tokenizer.decode(list(answer), skip_special_tokens=True))
+
+
+def _lanes(model: LoadedModel) -> int:
+    small = sum(weights.numel() for weights in model.backbone.parameters()) < SMALL
+    return min(torch.get_num_threads(), MOST_LANES) if small and model.device.type == "cpu" else 1
 
 
 def _apart(encoded: Encoded) -> list[Encoded]:

@@ -40,8 +40,9 @@ _PATTERNS = {
 }  # fmt: skip
 """Type 2 attributes with a form; one that is malformed at the source becomes empty, which type 2 allows."""
 _TEXT_REPRESENTATIONS = frozenset({"LO", "LT", "PN", "SH", "ST", "UC", "UT"})
-# C0 and C1 controls but for the line feed; lone surrogates cannot be encoded at all.
-_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+# C0 and C1 controls but for the line feed; lone surrogates, which cannot be encoded at all; and what stands for the
+# half of a character that a byte-level tokenizer wrote: in a report it would look like text lost on the way.
+_CONTROL = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffd]")
 
 
 def derived_uid(read_uid: str, *kind: object) -> str:
