@@ -52,6 +52,16 @@ def test_nesting_without_end_is_refused() -> None:
         taken_in(whole[:start] + nested)
 
 
+def test_nesting_that_the_parser_survives_is_refused_too() -> None:
+    dataset = ct()
+    inner = dataset
+    for _ in range(60):
+        inner.ReferencedSeriesSequence = [Dataset()]
+        inner = inner.ReferencedSeriesSequence[0]
+    with pytest.raises(RefusedInput, match="nested more than 50 deep"):
+        taken_in(encoded(dataset))
+
+
 def test_a_refusal_does_not_repeat_what_it_read() -> None:
     dataset = ct()
     dataset.PatientName = "Distinctive^Patient"

@@ -119,6 +119,20 @@ def test_a_uid_with_wrong_characters_is_refused_and_not_repeated(keyword: str, v
     assert len(value) < 5 or value not in str(caught.value)
 
 
+@pytest.mark.parametrize("levels", [60, 400, 3000])
+def test_sequences_nested_without_end_are_refused(tmp_path, levels: int) -> None:
+    (dataset,) = ct_series(1)
+    write([dataset], tmp_path / "source")
+    (file,) = (tmp_path / "source").iterdir()
+    whole = file.read_bytes()
+    start = whole.index(b"\x08\x00\x60\x00CS")
+    end = b"\xfe\xff\x0d\xe0\0\0\0\0\xfe\xff\xdd\xe0\0\0\0\0"
+    opened = b"\x08\x00\x15\x11SQ\0\0\xff\xff\xff\xff\xfe\xff\x00\xe0\xff\xff\xff\xff"
+    file.write_bytes(whole[:start] + opened * levels + end * levels + whole[start:])
+    with pytest.raises(RefusedInput, match=r"nested|RecursionError"):
+        open_series(file)
+
+
 def test_different_kinds_of_image_in_one_series() -> None:
     picture = secondary_capture()[0]
     series = ct_series(2)

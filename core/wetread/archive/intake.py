@@ -1,8 +1,8 @@
 """What a file from outside must survive before it is taken in: is it DICOM, and does it stay within bounds.
 
 A deflated file of 1 MB can inflate to gigabytes inside the parser, and a sequence nested 500 deep ends in a
-RecursionError. Both are found here with bounded memory. The text of a parser's error can repeat patient data, so it
-is never passed on.
+RecursionError. Both are found here with bounded memory; what comes over the network is first parsed in a process of its
+own (`quarantine`). The text of a parser's error can repeat patient data, so it is never passed on.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from pydicom.uid import UID, DeflatedExplicitVRLittleEndian
 
 from wetread.archive.content import decoded
 from wetread.errors import RefusedInput
-from wetread.imaging.inflation import check_inflation
+from wetread.imaging.inflation import check_inflation, check_nesting
 
 if TYPE_CHECKING:
     from pydicom import Dataset
@@ -39,8 +39,11 @@ def taken_in(content: bytes, where: str = "a part of the request") -> Dataset:
     try:
         dataset = decoded(content)
         is_whole = _is_whole(dataset, content)
+        check_nesting(dataset, where)
         for _ in dataset.iterall():  # reads every element now, where an error is still an answer
             pass
+    except RefusedInput:
+        raise
     except Exception as error:
         # pydicom raises many types on broken files; none of them may end the server or repeat a value.
         raise RefusedInput(f"not readable as DICOM ({type(error).__name__})", where, "send a whole file") from None

@@ -23,6 +23,8 @@ ALWAYS_ALLOWED = 512 << 20
 """Bytes that anything may decode to, however small it is stored."""
 MAXIMUM_RATIO, MAXIMUM_DEFLATION = 1000, 50
 """What pixel data, and a deflated file, may decode to: times what is stored."""
+MAXIMUM_NESTING = 50
+"""Levels of sequences: structured reports have about twenty."""
 _ITEM_BYTES = 8
 _META_START, _GROUP_LENGTH_BYTES, _META_BYTES = 132, 12, 4096
 _DEFLATED = b"1.2.840.10008.1.2.1.99"
@@ -58,6 +60,20 @@ def _inflate(file: BinaryIO, where: object, allowed: int) -> None:
                 raise RefusedInput("a deflated file that inflates out of bounds", where, "give it uncompressed.")
     except zlib.error:
         raise RefusedInput("damaged deflated file", where, "get the file again from its source.") from None
+
+
+def check_nesting(dataset: Dataset, where: object, depth: int = 0) -> None:
+    """Refuse sequences nested deeper than any object needs; what goes through them later goes one call a level.
+
+    Raises:
+        RefusedInput: nested too deep.
+    """
+    if depth > MAXIMUM_NESTING:
+        raise RefusedInput(f"sequences nested more than {MAXIMUM_NESTING} deep", where, "give a file without them.")
+    for element in dataset:
+        if element.VR == "SQ":
+            for item in element.value:
+                check_nesting(item, where, depth + 1)
 
 
 def check_count(planes: int, where: object, first: Dataset | None = None) -> None:

@@ -15,6 +15,7 @@ from numbers import Real
 from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
+from wetread.imaging.inflation import MAXIMUM_NESTING
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -52,12 +53,15 @@ def quiet_pydicom() -> Iterator[None]:
         logger.removeFilter(nothing)
 
 
-def check_header(dataset: Dataset, where: object) -> None:
+def check_header(dataset: Dataset, where: object, depth: int = 0) -> None:
     """Convert every value of an instance, nested ones too; private ones may be what they like.
 
     Raises:
-        RefusedInput: a value that cannot be read as what its tag says, naming the tag but never the value.
+        RefusedInput: a value that cannot be read as what its tag says, naming the tag but never the value; or
+            sequences nested deeper than any object needs.
     """
+    if depth > MAXIMUM_NESTING:
+        raise RefusedInput(f"sequences nested more than {MAXIMUM_NESTING} deep", where, _REMEDY)
     with quiet_pydicom():
         for tag in list(dataset.keys()):
             try:
@@ -69,7 +73,7 @@ def check_header(dataset: Dataset, where: object) -> None:
                 raise RefusedInput(f"tag {tag} cannot be read ({type(error).__name__})", where, _REMEDY) from error
             if element.VR == "SQ":
                 for item in element.value:
-                    check_header(item, where)
+                    check_header(item, where, depth + 1)
             elif element.keyword in _COUNTS:
                 _check_numbers(element, where)
 

@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 
 from wetread.archive.intake import taken_in
 from wetread.archive.protocol import StoredInstance, StoreState, checked_uid
+from wetread.archive.quarantine import Quarantine
 from wetread.archive.query import json_tag
 from wetread.errors import RefusedInput
 from wetread.service.dicomweb import DICOM_JSON, DICOMWEB, base_address
@@ -30,7 +31,7 @@ def stow_router(archive: FolderArchive, maximum_bytes: int = MAXIMUM_BYTES) -> A
         archive: where to.
         maximum_bytes: larger requests are refused with 413.
     """
-    router = APIRouter(prefix=DICOMWEB, tags=["DICOMweb"])
+    router, quarantine = APIRouter(prefix=DICOMWEB, tags=["DICOMweb"]), Quarantine()
 
     @router.post("/studies")
     async def store(request: Request) -> Response:
@@ -46,7 +47,7 @@ def stow_router(archive: FolderArchive, maximum_bytes: int = MAXIMUM_BYTES) -> A
             raise Unsupported("only application/dicom is stored", "Content-Type", "send DICOM files")
         body = await _body(request, maximum_bytes)
         base = base_address(request)
-        return await run_in_threadpool(_stored, archive, base, kind, body, study)
+        return await run_in_threadpool(_stored, archive, quarantine, base, kind, body, study)
 
     return router
 
@@ -60,13 +61,16 @@ async def _body(request: Request, maximum: int) -> bytes:
     return bytes(body)
 
 
-def _stored(archive: FolderArchive, base: str, kind: str, body: bytes, study: str | None) -> Response:
+def _stored(
+    archive: FolderArchive, quarantine: Quarantine, base: str, kind: str, body: bytes, study: str | None
+) -> Response:
     taken: list[dict[str, Any]] = []
     failed: list[dict[str, Any]] = []
     unnamed: list[dict[str, Any]] = []
     studies: set[str] = set()
     for _, content in parts(kind, body):
         try:
+            quarantine.check(content)
             dataset = taken_in(content)
         except RefusedInput:
             unnamed.append(_element("FailureReason", "US", _CANNOT_UNDERSTAND))
