@@ -341,4 +341,3 @@ class Batcher:
             "not enough memory, also for a single picture or answer and with empty caches", self._name,
             "free memory, use a smaller model, fewer pictures in one question or a machine with more memory",
         )  # fmt: skip
-
