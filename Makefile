@@ -12,8 +12,10 @@ DEMO_ONCE ?=
 STUDIES ?=
 PORT ?= 8000
 PYTEST_ARGS ?=
+FUZZ_SECONDS ?= 60
 
 BIN = $(VENV)/bin
+TOOLS = .venv-tools
 INSTALL = VENV='$(VENV)' PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/install.sh
 DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 
@@ -30,6 +32,8 @@ help:
 	@echo "make test-slow     run the tests that take minutes"
 	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
 	@echo "make lint          ruff and mypy"
+	@echo "make audit         known vulnerabilities of all pinned packages; make sbom: build/sbom.cdx.json (CycloneDX)"
+	@echo "make fuzz          fuzz the loader and the verifier, FUZZ_SECONDS=60 each (Linux)"
 	@echo "make openapi       write docs/openapi.json anew, after a route was changed"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
 	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
@@ -82,5 +86,25 @@ lint: install-dev
 openapi: install-dev
 	$(BIN)/python scripts/openapi.py
 
+$(TOOLS)/.installed: scripts/tools.txt $(VENV)/.installed-dev
+	$(BIN)/python -m venv '$(TOOLS)'
+	$(TOOLS)/bin/pip install -q -r scripts/tools.txt
+	touch $@
+
+audit: $(TOOLS)/.installed
+	$(TOOLS)/bin/python scripts/audit.py constraints.txt
+
+sbom: $(TOOLS)/.installed
+	mkdir -p build
+	$(TOOLS)/bin/cyclonedx-py environment '$(BIN)/python' --pyproject pyproject.toml -o build/sbom.cdx.json
+
+fuzz: $(TOOLS)/.installed
+	@for target in loader verifier; do \
+		PYTHONPATH="core:tests/support:$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')" \
+		OMP_NUM_THREADS=1 $(TOOLS)/bin/python tests/fuzz/readers.py $$target "build/fuzz/$$target" \
+		-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=25 -max_len=200000 -verbosity=0 \
+		-artifact_prefix="build/fuzz/$$target-" || exit 1; \
+	done
+
 clean:
-	rm -rf '$(VENV)' .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf '$(VENV)' '$(TOOLS)' build .pytest_cache .ruff_cache .mypy_cache .hypothesis

@@ -133,6 +133,26 @@ def test_sequences_nested_without_end_are_refused(tmp_path, levels: int) -> None
         open_series(file)
 
 
+def test_an_element_of_another_kind_than_the_standard_says_is_refused(tmp_path) -> None:
+    """Rescale Intercept as a sequence; found by fuzzing."""
+    (dataset,) = ct_series(1)
+    del dataset.RescaleIntercept
+    dataset.add_new(0x00281052, "SQ", [])
+    write([dataset], tmp_path)
+    assert "tag (0028,1052) is of another kind" in refusal(tmp_path)
+
+
+def test_compressed_frames_over_which_a_decoder_panics_are_refused(tmp_path) -> None:
+    """The RLE decoder is written in Rust, and its panic is no `Exception`; found by fuzzing."""
+    dataset = dcmread(get_testdata_file("MR_small_RLE.dcm", download=False))
+    runs = b"\x81\x00" * 64  # each 128 zeros: twice as many as the segment has pixels
+    header = b"".join(number.to_bytes(4, "little") for number in (2, 64, 64 + len(runs), *[0] * 13))
+    frame = header + runs + runs
+    dataset.PixelData = b"\xfe\xff\x00\xe0\0\0\0\0\xfe\xff\x00\xe0" + len(frame).to_bytes(4, "little") + frame
+    dataset.save_as(tmp_path / "broken.dcm")
+    assert "cannot be decoded" in refusal(tmp_path / "broken.dcm")
+
+
 def test_different_kinds_of_image_in_one_series() -> None:
     picture = secondary_capture()[0]
     series = ct_series(2)

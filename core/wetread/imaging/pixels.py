@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
-from wetread.imaging.soundness import quiet_pydicom
+from wetread.imaging.soundness import panics_as_errors, quiet_pydicom
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -41,7 +41,10 @@ def stored_frames(dataset: Dataset, where: object, indices: Sequence[int] | None
     try:
         decoded = _decoded_frames(dataset, indices)
         while True:
-            with quiet_pydicom():  # its warnings may quote values, and a user of the command line is not their reader
+            with (
+                quiet_pydicom(),
+                panics_as_errors(),
+            ):  # its warnings may quote values, and a user of the command line is not their reader
                 frame = next(decoded, None)
             if frame is None:
                 return

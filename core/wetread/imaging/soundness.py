@@ -14,6 +14,8 @@ from contextlib import contextmanager
 from numbers import Real
 from typing import TYPE_CHECKING
 
+from pydicom.datadict import dictionary_has_tag, dictionary_VR
+
 from wetread.errors import RefusedInput
 from wetread.imaging.inflation import MAXIMUM_NESTING
 
@@ -53,6 +55,21 @@ def quiet_pydicom() -> Iterator[None]:
         logger.removeFilter(nothing)
 
 
+@contextmanager
+def panics_as_errors() -> Iterator[None]:
+    """A decoder written in Rust that panics over damaged data raises what no ``except Exception`` catches.
+
+    Raises:
+        ValueError: in its place.
+    """
+    try:
+        yield
+    except BaseException as error:
+        if type(error).__name__ == "PanicException":  # pyo3 gives every library a type of its own
+            raise ValueError("a decoder panicked") from None
+        raise
+
+
 def check_header(dataset: Dataset, where: object, depth: int = 0) -> None:
     """Convert every value of an instance, nested ones too; private ones may be what they like.
 
@@ -71,6 +88,8 @@ def check_header(dataset: Dataset, where: object, depth: int = 0) -> None:
                     continue  # nothing reads it, and makers fill their own tags as they like
                 # pydicom raises many types for damaged values
                 raise RefusedInput(f"tag {tag} cannot be read ({type(error).__name__})", where, _REMEDY) from error
+            if dictionary_has_tag(tag) and (element.VR == "SQ") != (dictionary_VR(tag) == "SQ"):
+                raise RefusedInput(f"tag {tag} is of another kind than the standard's", where, _REMEDY)
             if element.VR == "SQ":
                 for item in element.value:
                     check_header(item, where, depth + 1)

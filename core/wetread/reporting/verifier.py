@@ -77,7 +77,7 @@ def verify_datasets(datasets: Iterable[tuple[Path, Dataset]], sources: dict[str,
     """
     named = list(datasets)
     segmentations, reports = (
-        {str(d.get("SOPInstanceUID", "")): d for _, d in named if d.get("SOPClassUID") in classes}
+        {str(d.get("SOPInstanceUID", "")): d for _, d in named if str(d.get("SOPClassUID")) in classes}
         for classes in (SEGMENTATIONS, REPORTS)
     )
     with quiet_pydicom():
@@ -100,7 +100,7 @@ def _shared_uids(named: list[tuple[Path, Dataset]]) -> Iterator[Defect]:
 def _defects(
     dataset: Dataset, sources: dict[str, Dataset], segmentations: dict[str, Dataset], reports: dict[str, Dataset]
 ) -> Iterator[tuple[str, str]]:
-    sop_class = dataset.get("SOPClassUID")
+    sop_class = str(dataset.get("SOPClassUID"))  # several values make no class, and no key either
     try:
         if sop_class in REPORTS:
             yield from _object_defects(dataset, sources)
@@ -174,6 +174,7 @@ def _is_cut_short(dataset: Dataset) -> bool:
 def _sources(source_paths: Iterable[str | Path], defects: list[Defect]) -> dict[str, Dataset]:
     """Headers of the source images by SOP Instance UID; files in folders that are not DICOM are passed over."""
     sources: dict[str, Dataset] = {}
+    made_from_images = REPORTS | SEGMENTATIONS
     for path in map(Path, source_paths):
         files: Sequence[Path] = sorted(p for p in path.rglob("*") if p.is_file()) if path.is_dir() else [path]
         for file in files:
@@ -181,10 +182,12 @@ def _sources(source_paths: Iterable[str | Path], defects: list[Defect]) -> dict[
                 with file.open("rb") as opened, quiet_pydicom():
                     check_inflation(opened, file)
                     header = pydicom.dcmread(opened, stop_before_pixels=True)
+                    header.walk(lambda *_: None)
+                    uid, is_image = header.get("SOPInstanceUID"), str(header.get("SOPClassUID")) not in made_from_images
             except Exception as error:  # pydicom raises many types for damaged files
                 if file == path:
                     defects.append(Defect(file, f"source cannot be read ({type(error).__name__})", "give DICOM files."))
                 continue
-            if "SOPInstanceUID" in header and header.get("SOPClassUID") not in REPORTS | SEGMENTATIONS:
-                sources[str(header.SOPInstanceUID)] = header
+            if uid and is_image:
+                sources[str(uid)] = header
     return sources

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wetread.imaging.soundness import panics_as_errors
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -78,9 +80,10 @@ def _label_counts(seg: Dataset) -> Counts:
     from pydicom.pixels import iter_pixels
 
     counts: Counts = {}
-    for frame, labels in enumerate(iter_pixels(seg, raw=True)):
-        numbers, found = np.unique(labels, return_counts=True)
-        for number, marked in zip(numbers.tolist(), found.tolist(), strict=True):
-            if number:
-                counts.setdefault(int(number), {})[frame] = int(marked)
+    with panics_as_errors():
+        for frame, labels in enumerate(iter_pixels(seg, raw=True)):
+            numbers, found = np.unique(labels, return_counts=True)
+            for number, marked in zip(numbers.tolist(), found.tolist(), strict=True):
+                if number:
+                    counts.setdefault(int(number), {})[frame] = int(marked)
     return counts

@@ -17,6 +17,7 @@ from wetread.archive.content import MAXIMUM_DECODED, decoded_bytes, encoded
 from wetread.archive.query import Level, json_tag
 from wetread.archive.query import Query as QidoQuery
 from wetread.errors import RefusedInput
+from wetread.imaging.soundness import panics_as_errors
 from wetread.service.errors import NotAcceptable
 from wetread.service.frames import InstanceFrames
 from wetread.service.metadata import bulk_element, instance_metadata
@@ -190,7 +191,8 @@ def _in_syntax(files: list[Path], syntax: str | None) -> Iterator[bytes]:
         try:
             if decoded_bytes(dataset) > MAXIMUM_DECODED:
                 raise ValueError("more than this service decodes")
-            dataset.decompress(generate_instance_uid=False)
+            with panics_as_errors():
+                dataset.decompress(generate_instance_uid=False)
         except (RuntimeError, NotImplementedError, ValueError, AttributeError):
             if syntax is not None:
                 raise NotAcceptable("cannot be decompressed", path.stem, "accept transfer-syntax=*") from None

@@ -25,6 +25,7 @@ from pydicom.uid import (
 )
 
 from wetread.errors import RefusedInput
+from wetread.imaging.soundness import panics_as_errors
 from wetread.service.errors import NotAcceptable, TooLarge
 
 if TYPE_CHECKING:
@@ -169,7 +170,8 @@ class InstanceFrames:
 
     def _decoded(self, index: int, raw: bool = True) -> NDArray[np.generic]:
         try:
-            return pixel_array(self._source, index=index, raw=raw)
+            with panics_as_errors():
+                return pixel_array(self._source, index=index, raw=raw)
         except (RuntimeError, NotImplementedError, ValueError, AttributeError, EOFError) as error:
             raise NotAcceptable(
                 f"pixel data cannot be decoded ({type(error).__name__})",
