@@ -111,6 +111,22 @@ class TestRead:
         assert cli.main(["read", str(tmp_path / "study"), "--out", str(tmp_path / "out"), "--quiet"]) == 0
         assert files_in(tmp_path / "out") == sorted(OUTCOME_FILES)
 
+    def test_further_outputs_are_written_and_the_page_is_stored_beside_the_report(self, tmp_path, capsys):
+        phantoms.write(phantoms.ct_series(), tmp_path / "ct")
+        arguments = ["read", str(tmp_path / "ct"), "--out", str(tmp_path / "out"), "--quiet"]
+        assert cli.main([*arguments, "--also", "fhir,pdf", "--archive", str(tmp_path / "archive")]) == 0
+        assert files_in(tmp_path / "out") == sorted([*OUTCOME_FILES, "fhir.json", "report.pdf", "pdf.dcm"])
+        held = {str(d.SOPInstanceUID) for d in open_archive(tmp_path / "archive").search_instances()}
+        assert str(dcmread(tmp_path / "out" / "pdf.dcm").SOPInstanceUID) in held
+        assert (tmp_path / "out" / "report.pdf").read_bytes().startswith(b"%PDF")
+        assert cli.main(arguments) == 0
+        assert files_in(tmp_path / "out") == sorted(OUTCOME_FILES), "those of the earlier read are gone"
+
+    def test_a_further_output_that_is_none_is_wrong_usage(self, tmp_path, capsys):
+        with pytest.raises(SystemExit) as end:
+            cli.main(["read", "x", "--out", str(tmp_path / "out"), "--also", "fhir,docx"])
+        assert end.value.code == 2
+
     def test_a_picture_is_wrapped_and_stored_before_its_seg_and_sr(self, tissue, tmp_path, capsys):
         place = tmp_path / "archive"
         arguments = ["read", str(tissue), "--modality", "pathology", "--out", str(tmp_path / "out")]

@@ -17,7 +17,7 @@ from wetread import DEFAULT_MODEL, __version__
 from wetread.commands.arguments import add_targets, add_triplets
 from wetread.commands.data_arguments import add_data
 from wetread.commands.learning import add_model, add_train_ledger
-from wetread.commands.object_arguments import add_deidentify
+from wetread.commands.object_arguments import add_also, add_deidentify, add_withdraw
 from wetread.commands.reader_arguments import add_engine, add_loading, add_pointing
 from wetread.commands.service_arguments import DEFAULT_PORT, add_ledger, add_serve, add_token, add_work
 from wetread.errors import ReadCancelled, WetreadError
@@ -77,8 +77,8 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_read, _add_demo, add_serve, add_work, add_token, add_ledger, _add_verify, add_deidentify, _add_describe,
-        _add_evaluate, _add_train, add_model, add_data, _add_convert_ecg, add_targets, add_triplets,
+        _add_read, _add_demo, add_serve, add_work, add_token, add_ledger, _add_verify, add_withdraw, add_deidentify,
+        _add_describe, _add_evaluate, _add_train, add_model, add_data, _add_convert_ecg, add_targets, add_triplets,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -104,6 +104,7 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--question", metavar="Q", help="what to ask; without it, everything the model covers")
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
     parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
+    add_also(parser)
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
     parser.add_argument(

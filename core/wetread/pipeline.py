@@ -31,6 +31,9 @@ if TYPE_CHECKING:
     from wetread.reading import Reader, ReadEvent
 
 OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
+FURTHER_FILES = {"fhir": ("fhir.json",), "pdf": ("report.pdf", "pdf.dcm")}
+"""What is written besides where it is asked for."""
+_ALL_FILES = (*OUTCOME_FILES, *(name for names in FURTHER_FILES.values() for name in names))
 _STAGING = ".wetread-"
 
 
@@ -146,17 +149,22 @@ def check_output(folder: str | Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name.startswith(_STAGING) or (path.name in OUTCOME_FILES and not path.is_dir())
+    return path.name.startswith(_STAGING) or (path.name in _ALL_FILES and not path.is_dir())
 
 
-def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
+def write_outcome(outcome: Outcome, folder: str | Path, also: Sequence[str] = ()) -> list[Path]:
     """Write ``read.json``, ``seg.dcm``, ``sr.dcm`` and ``overlay.png``, all or none; without the second for an ECG.
+
+    Args:
+        outcome: of the read.
+        folder: new, empty, or with an earlier read.
+        also: keys of `FURTHER_FILES`.
 
     All are written beside their place first. A new folder appears by one rename; files of an earlier read in an
     existing folder are replaced one by one, each whole.
 
     Returns:
-        Their paths, in the order of `OUTCOME_FILES`.
+        Their paths, in the order of `OUTCOME_FILES`, then those of `also`.
 
     Raises:
         RefusedInput: the folder holds something else, or cannot be written.
@@ -168,10 +176,12 @@ def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
         (target if exists else target.parent).mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target if exists else target.parent))
         _write_files(outcome, staging)
+        _write_further(outcome, staging, also)
+        written = (*outcome.files, *(name for one in also for name in FURTHER_FILES[one]))
         if exists:
-            for name in outcome.files:
+            for name in written:
                 os.replace(staging / name, target / name)
-            for name in set(OUTCOME_FILES) - set(outcome.files):
+            for name in set(_ALL_FILES) - set(written):
                 (target / name).unlink(missing_ok=True)  # of an earlier read of something else
         else:
             staging.chmod(0o777 & ~_umask())  # mkdtemp makes private folders
@@ -182,7 +192,7 @@ def write_outcome(outcome: Outcome, folder: str | Path) -> list[Path]:
     finally:
         if staging is not None:
             shutil.rmtree(staging, ignore_errors=True)
-    return [target / name for name in outcome.files]
+    return [target / name for name in written]
 
 
 def _umask() -> int:
@@ -204,6 +214,21 @@ def _write_files(outcome: Outcome, folder: Path) -> None:
         if dataset is not None:
             dcmwrite(folder / name, dataset, enforce_file_format=True)
     Image.fromarray(overlay_picture(outcome.read, outcome.sample)).save(folder / "overlay.png")
+
+
+def _write_further(outcome: Outcome, folder: Path, also: Sequence[str]) -> None:
+    from pydicom import dcmwrite
+
+    from wetread.reporting import build_pdf, fhir_bundle
+
+    if "fhir" in also:
+        bundle = fhir_bundle(outcome.read, outcome.sample, list(outcome.objects))
+        text = json.dumps(bundle, indent=2, ensure_ascii=False, allow_nan=False)
+        (folder / "fhir.json").write_text(text + "\n", encoding="utf-8")
+    if "pdf" in also:
+        document = build_pdf(outcome.read, outcome.sample)
+        dcmwrite(folder / "pdf.dcm", document, enforce_file_format=True)
+        (folder / "report.pdf").write_bytes(document.EncapsulatedDocument[: document.EncapsulatedDocumentLength])
 
 
 def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset] = ()) -> StoreReport:

@@ -264,3 +264,16 @@ def test_a_verdict_that_the_disk_does_not_take_is_not_said_to_be_kept(client, jo
         == "accepted"
     )
     assert read(client) != job
+
+
+def test_a_read_in_other_forms_is_made_when_it_is_asked_for(client, job):
+    pdf = client.get(f"{API}/reads/{job}/report.pdf")
+    assert (pdf.status_code, pdf.headers["content-type"]) == (200, "application/pdf")
+    assert pdf.content.startswith(b"%PDF")
+    for release, kinds in (("R5", {"ImagingSelection"}), ("R4", set())):
+        answer = client.get(f"{API}/reads/{job}/report.fhir.json", params={"release": release})
+        assert answer.headers["content-type"] == "application/fhir+json"
+        found = {entry["resource"]["resourceType"] for entry in answer.json()["entry"]}
+        assert found == kinds | {"DiagnosticReport", "Observation", "Device", "ImagingStudy"}
+    assert client.get(f"{API}/reads/{job}/report.fhir.json?release=R3").status_code == 422
+    assert client.get(f"{API}/reads/2.25.1/report.pdf").status_code == 404

@@ -29,6 +29,44 @@ def add_deidentify(commands: Commands, common: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=_deidentify)
 
 
+def add_also(parser: argparse.ArgumentParser) -> None:
+    """The argument of `wetread read` for further outputs."""
+    parser.add_argument(
+        "--also", metavar="FORM", type=_forms, default=(),
+        help="fhir (a Bundle for R5: fhir.json), pdf (report.pdf, and pdf.dcm for the archive), or fhir,pdf",
+    )  # fmt: skip
+
+
+def add_withdraw(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """The arguments of `wetread withdraw`."""
+    parser = commands.add_parser(
+        "withdraw",
+        parents=[common],
+        help="take SEG, SR or PDF back: a rejection note (Key Object Selection) for the archive",
+        description="Write a Key Object Selection that rejects objects which Wetread made (IHE IOCM), and store it "
+        "where an archive is given. Nothing is deleted; an archive that follows IOCM hides what was rejected.",
+    )
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="SEG, SR or PDF of one study, as sent")
+    parser.add_argument("--reason", choices=("quality", "safety"), required=True, help="why")
+    parser.add_argument("--person", metavar="PN", required=True, help="who takes them back: Family^Given")
+    parser.add_argument("--out", metavar="FILE", type=Path, required=True, help="where the note is written")
+    parser.add_argument("--archive", metavar="URL|DIR", help="where the note is stored as well")
+    parser.set_defaults(run=_withdraw)
+
+
+def _forms(text: str) -> tuple[str, ...]:
+    forms = tuple(text.split(","))
+    if not set(forms) <= {"fhir", "pdf"}:
+        raise argparse.ArgumentTypeError("give fhir, pdf, or fhir,pdf")
+    return forms
+
+
+def _withdraw(options: argparse.Namespace) -> int:
+    from wetread.commands.withdraw import run
+
+    return run(options)
+
+
 def _deidentify(options: argparse.Namespace) -> int:
     from wetread.commands.deidentify import run
 

@@ -17,6 +17,7 @@ from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
 from wetread.errors import RefusedInput
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
+from wetread.reporting import build_pdf
 
 if TYPE_CHECKING:
     import argparse
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> int:
     """Read, write, store, and print the read; files are written before anything is sent."""
-    folder = check_output(options.out)
+    folder, also = check_output(options.out), tuple(dict.fromkeys(options.also))
     for named in options.inputs:
         _refuse_inside(folder, named)
     pointing = pointing_of(options)
@@ -47,14 +48,18 @@ def run(options: argparse.Namespace) -> int:
             cancel=cancel,
         )
         progress.stage("writing the files")
-        paths = write_outcome(outcome, folder)
+        paths = write_outcome(outcome, folder, also)
     print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
     print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
     if archive is not None:
         with Progress(quiet=options.quiet) as progress:
             progress.stage("storing in the archive")
             report = store(outcome, archive, series, *beside)
+            page = archive.store([build_pdf(outcome.read, outcome.sample)]) if "pdf" in also else None
         print("\n".join(stored_lines(outcome, archive, report)))
+        if page is not None:
+            (held,) = page.require_complete().instances
+            print("\n".join(field("  PDF", f"{held.sop_instance_uid}, {held.state}")))
     return 0
 
 

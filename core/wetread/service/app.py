@@ -32,6 +32,7 @@ from wetread.service.dicomweb import DICOMWEB, dicomweb_router
 from wetread.service.model_switch import SwitchingReader
 from wetread.service.page import page_router
 from wetread.service.reads import reads_router
+from wetread.service.reports import reports_router
 from wetread.service.stow import stow_router
 from wetread.service.training import Training
 from wetread.service.training_routes import training_router
@@ -113,6 +114,7 @@ def create_app(
     app.include_router(browse_router(archive))
     is_folder = isinstance(archive, FolderArchive)
     app.include_router(reads_router(backing, readers, changes, cast("Reader", reader), DICOMWEB if is_folder else None))
+    app.include_router(reports_router(backing))
     app.include_router(verdicts_router(backing, courier))
     app.include_router(admin_router(backing, courier))
     app.include_router(cases_router(backing, readers, worklist))

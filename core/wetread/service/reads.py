@@ -153,16 +153,16 @@ def reads_router(
 
     @router.get("/reads/{uid}/result", responses={409: {"model": Problem}})
     def result(uid: str) -> JSONResponse:
-        return JSONResponse(_finished(queue.get(uid))["document"])
+        return JSONResponse(finished(queue.get(uid))["document"])
 
     @router.get("/reads/{uid}/overlay.png", response_class=Response, responses={200: {"content": {"image/png": {}}}})
     def overlay(uid: str) -> Response:
-        _finished(queue.get(uid))
+        finished(queue.get(uid))
         return Response(queue.file(uid, "overlay.png"), media_type="image/png")
 
     @router.get("/reads/{uid}/files/{name}", response_class=Response, responses={409: {"model": Problem}})
     def file(uid: str, name: str) -> Response:
-        _finished(queue.get(uid))
+        finished(queue.get(uid))
         content = queue.file(uid, name)
         if content is None:
             raise NoSuchJob("no such file of this read", "files", "take seg.dcm (where something is marked), sr.dcm or "
@@ -176,7 +176,7 @@ def reads_router(
         finding: Annotated[str | None, Query(max_length=64, description="tracking UID of one finding")] = None,
     ) -> Response:  # fmt: skip
         job = queue.get(uid)
-        read, _ = backing.desk.read(str(_finished(job)["document"]["uid"]))
+        read, _ = backing.desk.read(str(finished(job)["document"]["uid"]))
         chosen = [one for one in read.findings if finding in (None, one.tracking_uid)]
         made = mask_file(chosen, sample_of(backing.archive, job.request), form.value)
         headers = _named(f"masks.{form.value}") | {"Wetread-Labels": json.dumps(made.labels)}
@@ -252,7 +252,12 @@ def _named(name: str) -> dict[str, str]:
     return {"Content-Disposition": f'attachment; filename="{name}"'}
 
 
-def _finished(job: Job) -> dict[str, Any]:
+def finished(job: Job) -> dict[str, Any]:
+    """The result of a job.
+
+    Raises:
+        NotYet: it has none.
+    """
     if job.result is None:
         what = f"no result: {job.state}" + (f", {job.reason}" if job.reason else "")
         raise NotYet(what, job.uid, "submit a new read" if job.is_over else "wait until COMPLETED")
