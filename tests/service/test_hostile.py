@@ -21,9 +21,9 @@ from wetread.archive.content import encoded
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of processes are Linux's here")
 LIMIT = 4_000_000 * 1024
 SERVE = (
-    "import resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({0}, {0}))\n"
+    f"import resource, sys; resource.setrlimit(resource.RLIMIT_AS, ({LIMIT}, {LIMIT}))\n"
     "from wetread.cli import main; sys.exit(main(sys.argv[1:]))"
-).format(LIMIT)
+)
 
 
 @pytest.fixture(scope="module")
@@ -96,7 +96,7 @@ FILES = {
 @pytest.mark.parametrize("kind", FILES)
 def test_a_hostile_file_is_refused_and_the_service_lives(service: tuple[str, Path], kind: str) -> None:
     address, folder = service
-    before = {path for path in folder.rglob("*")}
+    before = set(folder.rglob("*"))
     assert 400 <= store(address, FILES[kind]()).status_code < 500
     assert requests.get(f"{address}/wetread/v1/health", timeout=10).status_code == 200
     outside = {path for path in folder.rglob("*") if not path.is_relative_to(folder / "data")} - before
