@@ -10,13 +10,23 @@ from pathlib import Path
 import numpy as np
 import pydicom
 import pytest
+from fhir.resources.bundle import Bundle as BundleR5
+from fhir.resources.R4B.bundle import Bundle as BundleR4B
 from pydicom.sequence import Sequence
 
 import validators
 from ecg_phantoms import GENERAL, PATIENT_NAME, STANDARD, ecg, group, save
 from wetread.findings import Finding, Interval, Provenance, Read
 from wetread.imaging import to_sample
-from wetread.reporting import build_waveform_sr, overlay_picture, read_document, verify_datasets, verify_files
+from wetread.reporting import (
+    build_pdf,
+    build_waveform_sr,
+    fhir_bundle,
+    overlay_picture,
+    read_document,
+    verify_datasets,
+    verify_files,
+)
 from wetread.reporting.ecg_plot import strips
 from wetread.rhythms import find_rhythm
 
@@ -85,6 +95,15 @@ class TestEveryReport:
         evidence = report.CurrentRequestedProcedureEvidenceSequence[0]
         assert evidence.ReferencedSeriesSequence[0].ReferencedSOPSequence[0].ReferencedSOPInstanceUID == \
             waveform.source.sop_instance_uid  # fmt: skip
+
+    def test_it_is_valid_as_fhir_and_on_paper_too(self, name, waveform, tmp_path):
+        read = READS[name]
+        for release, model in (("R5", BundleR5), ("R4", BundleR4B)):
+            bundle = fhir_bundle(read, waveform, [("SR", build_waveform_sr(read, waveform))], release)
+            model.model_validate(json.loads(json.dumps(bundle)))
+            assert sum(e["resource"]["resourceType"] == "Observation" for e in bundle["entry"]) == len(read.findings)
+        pydicom.dcmwrite(tmp_path / "pdf.dcm", build_pdf(read, waveform), enforce_file_format=True)
+        assert validators.dciodvfy_errors(tmp_path / "pdf.dcm") == []
 
     def test_the_document_is_plain_json(self, name, waveform):
         document = json.loads(json.dumps(read_document(READS[name], waveform), allow_nan=False))

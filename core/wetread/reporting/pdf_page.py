@@ -108,7 +108,7 @@ def _picture(read: Read, sample: Sample | Waveform) -> Flowable:
     Picture.fromarray(pixels).save(buffer, "PNG")
     buffer.seek(0)
     height, width = pixels.shape[:2]
-    scale = min((_WIDTH - 2 * _MARGIN) / width, _PICTURE_HEIGHT / height)
+    scale = min((_WIDTH - 2 * _INDENT) / width, _PICTURE_HEIGHT / height)
     return Image(buffer, width * scale, height * scale)
 
 
