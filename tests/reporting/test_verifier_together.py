@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import copy
+import json
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +16,12 @@ from reporting_cases import CASES, PLACED
 from wetread.reporting.segmentation import build_seg
 from wetread.reporting.structured_report import build_sr
 from wetread.reporting.verifier import verify_datasets, verify_files
+from wetread.reporting.verify_codes import code_defects
 from wetread.reporting.verify_pixels import pixel_counts
 
+DCMQI_EXAMPLE = (
+    Path(__file__).parents[2] / "../shared/data/dicom_misc/dcmqi_doc_examples/sr-tid1500-ct-liver-example.json"
+)
 HIGHDICOM_FILES = Path(__file__).parents[2] / "../shared/data/dicom_misc/highdicom_test_files"
 
 
@@ -176,6 +183,44 @@ def test_a_report_that_highdicom_makes_passes(tmp_path):
         [*images, seg], report, hd.UID(), 1, hd.UID(), 1, "someone", is_complete=True, is_final=True
     )
     assert words(seg, sr, sources=sources) == []
+
+
+def test_a_report_that_dcmqi_makes_passes(tmp_path):
+    """Its own example of a CT's liver, less the parameters whose codes and units it made up for its tests."""
+    writer = Path(sys.executable).with_name("tid1500writer")
+    if not (DCMQI_EXAMPLE.is_file() and writer.exists()):
+        pytest.skip("dcmqi or ../shared/data/dicom_misc is not here")
+    document = json.loads(DCMQI_EXAMPLE.read_text())
+    for group in document["Measurements"]:
+        for item in group["measurementItems"]:
+            for made_up in ("measurementModifiers", "measurementDerivationParameters"):
+                item.pop(made_up, None)
+    (tmp_path / "example.json").write_text(json.dumps(document))
+    images = DCMQI_EXAMPLE.parents[1] / "dcmqi_segmentations"
+    subprocess.run(
+        [writer, "--inputImageLibraryDirectory", images, "--inputCompositeContextDirectory", images,
+         "--inputMetadata", tmp_path / "example.json", "--outputDICOM", tmp_path / "sr.dcm"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    assert verify_files([tmp_path / "sr.dcm"], [images]) == []
+
+
+@pytest.mark.parametrize(
+    ("code", "scheme", "meaning", "is_wrong"),
+    [
+        ("cm", "UCUM", "centimeter", False), ("mm2", "UCUM", "square millimetre", False),
+        ("mm2", "UCUM", "cubic millimeter", True), ("113343008", "SCT", "Organ", False),
+        ("10200004", "SCT", "Liver", False), ("10200004", "SCT", "Spleen", True),
+        ("10200004", "SCT", "Structure of liver", False), ("123037004", "SCT", "Anatomical Structure", False),
+        ("52988006", "SCT", "Normal", True), ("12345678", "SCT", "of a dictionary that we do not have", False),
+    ],
+)  # fmt: skip
+def test_a_meaning_is_a_synonym_or_wrong(code, scheme, meaning, is_wrong):
+    item = pydicom.Dataset()
+    item.CodeValue, item.CodingSchemeDesignator, item.CodeMeaning = code, scheme, meaning
+    holder = pydicom.Dataset()
+    holder.ConceptCodeSequence = [item]
+    assert bool(list(code_defects([holder]))) == is_wrong
 
 
 def test_a_deflated_bomb_is_a_line_and_takes_no_memory(tmp_path):

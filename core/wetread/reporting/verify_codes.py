@@ -25,8 +25,6 @@ _FORMER = {
     ("SCT", "276214006"): frozenset({"finding category"}),
     ("SCT", "123037004"): frozenset({"anatomical structure"}),
     ("SCT", "49755003"): frozenset({"morphologically altered structure"}),
-    ("SCT", "108369006"): frozenset({"tumor"}),
-    ("DCM", "111030"): frozenset({"region of interest"}),
 }
 """Meanings in earlier editions of PS3.16, which good objects still carry."""
 
@@ -45,10 +43,11 @@ def code_defects(items: Iterable[Dataset]) -> Iterator[tuple[str, str]]:
         code, scheme, meaning = key
         if not code or not meaning:
             yield f"a {scheme} code has no value or no meaning", "write code, scheme and meaning together."
-        meanings = _meanings().get((scheme, code))
-        if meanings and _plain(meaning) not in meanings | _FORMER.get((scheme, code), frozenset()):
-            if scheme == "UCUM" and _plain(meaning) not in _unit_names():
-                continue
+        meanings = _meanings().get((scheme, code), frozenset())
+        if scheme == "UCUM" and not _units_called().get(_plain(meaning), frozenset()) - {code}:
+            continue
+        known = meanings | _FORMER.get((scheme, code), frozenset())
+        if meanings and _core(meaning) not in map(_core, known):
             expected = sorted(meanings)[0]
             yield f"code {code} ({scheme}) means '{expected}', not '{meaning}'", "use the code of what is meant."
 
@@ -81,8 +80,19 @@ def _meanings() -> dict[tuple[str, str], frozenset[str]]:
 
 
 @cache
-def _unit_names() -> frozenset[str]:
-    return frozenset(name for (scheme, _), names in _meanings().items() if scheme == "UCUM" for name in names)
+def _units_called() -> dict[str, frozenset[str]]:
+    """UCUM codes by each of their names; the dictionary calls 1/cm a centimetre, and that is not another unit."""
+    found: dict[str, set[str]] = {}
+    for (scheme, code), names in _meanings().items():
+        for name in names if scheme == "UCUM" else ():
+            found.setdefault(name, set()).add(code.lstrip("/"))
+    return {name: frozenset(codes) for name, codes in found.items()}
+
+
+def _core(meaning: str) -> frozenset[str]:
+    """Its words without those that SNOMED adds for order: an organ is a body organ structure."""
+    words = frozenset(_plain(meaning).split())
+    return words - {"body", "entire", "of", "property", "structure"} or words
 
 
 def _plain(meaning: str) -> str:
