@@ -60,8 +60,9 @@ def seeds(target: str) -> list[bytes]:
         return [encoded(dataset) for dataset in objects]
     images = [*phantoms.ct_series(1), *phantoms.dx_image(8, 8), *phantoms.visible_light(rows=8, columns=8),
               *phantoms.ultrasound_cine(), *multiframe.enhanced_mr()]  # fmt: skip
-    compressed = pydicom.dcmread(pydicom.data.get_testdata_file("MR_small_RLE.dcm", download=False))
-    return [encoded(dataset) for dataset in [*images, compressed]]
+    names = ("MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "JPEG-lossy.dcm")
+    found = (pydicom.data.get_testdata_file(name, download=False) for name in names)
+    return [encoded(dataset) for dataset in [*images, *(pydicom.dcmread(path) for path in found if path)]]
 
 
 def main() -> None:
