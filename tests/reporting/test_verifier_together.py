@@ -12,6 +12,7 @@ import numpy as np
 import pydicom
 import pytest
 
+import dicom_phantoms
 from reporting_cases import CASES, PLACED
 from wetread.reporting.segmentation import build_seg
 from wetread.reporting.structured_report import build_sr
@@ -71,6 +72,19 @@ def test_a_size_that_does_not_follow_from_the_mask_is_named(name, factor):
         assert any("is given as" in what for what in words(seg, broken, sources=sources))
 
 
+def test_a_slice_is_as_thick_as_the_next_one_is_away():
+    """Slice Thickness is not what a slice stands for, where the slices tell their distances."""
+    sources, seg, sr = built("ct axial")
+    thickness = float(next(iter(sources.values())).SliceThickness)
+    for source in sources.values():
+        source.SliceThickness = 3 * thickness
+    seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0].SliceThickness = 3 * thickness
+    assert words(seg, sr, sources=sources) == []
+    volume = next(sizes(sr, ("118565006",))).MeasuredValueSequence[0]
+    volume.NumericValue = float(f"{3 * float(volume.NumericValue):.10g}")
+    assert any("volume of segment 1" in what for what in words(seg, sr, sources=sources))
+
+
 @pytest.mark.parametrize("name", [name for name in PLACED if name != "ct tilted"])
 def test_a_volume_is_checked_without_the_sources_too(name):
     _, seg, sr = built(name)
@@ -102,6 +116,56 @@ def test_a_label_map_passes_with_its_report_and_is_measured_too():
     step = abs(float(images[1].ImagePositionPatient[2]) - float(images[0].ImagePositionPatient[2]))
     volume.NumericValue = float(f"{2 * 5 * 7 * row * column * step:.10g}")
     assert words(labelled, sr, sources=sources) == []
+
+
+def shifted(seg):
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        x, y, z = groups.PlanePositionSequence[0].ImagePositionPatient
+        groups.PlanePositionSequence[0].ImagePositionPatient = [x + 10, y, z]
+
+
+def sources_swapped(seg):
+    first, last = seg.PerFrameFunctionalGroupsSequence[0], seg.PerFrameFunctionalGroupsSequence[-1]
+    here, there = first.DerivationImageSequence, last.DerivationImageSequence
+    first.DerivationImageSequence, last.DerivationImageSequence = there, here
+
+
+def turned(seg):
+    plane = seg.SharedFunctionalGroupsSequence[0].PlaneOrientationSequence[0]
+    plane.ImageOrientationPatient = [0, 1, 0, 1, 0, 0]
+
+
+def spacing_swapped(seg):
+    measures = seg.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence[0]
+    measures.PixelSpacing = list(reversed(measures.PixelSpacing))
+
+
+def another_source_class(seg):
+    for groups in seg.PerFrameFunctionalGroupsSequence:
+        groups.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPClassUID = "1.2.840.10008.5.1.4.1.1.4"
+
+
+def another_patient(seg):
+    seg.PatientName = "Somebody^Else"
+
+
+@pytest.mark.parametrize(
+    "mutate",
+    [shifted, sources_swapped, turned, spacing_swapped, another_source_class, another_patient],
+    ids=lambda mutate: mutate.__name__,
+)
+@pytest.mark.parametrize("study", ["ct axial", "enhanced mr"])
+def test_a_segmentation_that_lies_elsewhere_is_named(study, mutate, tmp_path):
+    datasets, sample, read = CASES[study]()
+    dicom_phantoms.write(datasets, tmp_path / "source")
+    seg = build_seg(read, sample)
+    seg.save_as(tmp_path / "seg.dcm", enforce_file_format=True)
+    assert verify_files([tmp_path / "seg.dcm"], [tmp_path / "source"]) == []
+    mutate(seg)
+    seg.save_as(tmp_path / "broken.dcm", enforce_file_format=True)
+    defects = verify_files([tmp_path / "broken.dcm"], [tmp_path / "source"])
+    assert defects
+    assert not any("Somebody" in str(defect) or "incomplete" in str(defect) for defect in defects)
 
 
 def superseding(sr, before):

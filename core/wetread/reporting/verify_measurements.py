@@ -1,9 +1,9 @@
 """Do the areas and volumes of a report follow from what it drew? Pixels x spacing, counted anew.
 
 An area of a segment must be that of one of its frames or of all together; its volume the sum over its frames of area x
-the slab a slice stands for. Which slab was meant is not written anywhere, so every honest one passes: from the
-positions of the source slices, from those of the frames, Spacing Between Slices, and Slice Thickness. An area inferred
-from a closed polyline is held against the polygon. Where spacing is unknown, nothing is said.
+the slab a slice stands for, which the positions of the source slices tell. Where the sources are not at hand every
+honest slab passes: from the positions of the frames, Spacing Between Slices, and Slice Thickness. An area inferred from
+a closed polyline is held against the polygon. Where spacing is unknown, nothing is said.
 """
 
 from __future__ import annotations
@@ -51,14 +51,19 @@ class Drawn:
         return np.cross(np.asarray(cosines[:3], dtype=float), np.asarray(cosines[3:], dtype=float))
 
     @cached_property
-    def heights(self) -> tuple[NDArray[np.float64], ...]:
-        """Distinct places along the normal, ascending: of the sources, and of the frames."""
-        places = []
-        for datasets in (self.sources.values(), [self.seg]):
-            found = [_height(dataset, i, self.normal) for dataset in datasets
-                     for i in range(int(dataset.get("NumberOfFrames") or 1))]  # fmt: skip
-            places.append(np.unique(np.round([height for height in found if height is not None], 4)))
-        return tuple(places)
+    def source_heights(self) -> NDArray[np.float64]:
+        """Distinct places along the normal of the series it was drawn on, ascending; other series may be at hand."""
+        series = {str(one.get("SeriesInstanceUID", "")) for one in self.seg.get("ReferencedSeriesSequence", [])}
+        return self._heights([d for d in self.sources.values() if str(d.get("SeriesInstanceUID", "")) in series])
+
+    @cached_property
+    def frame_heights(self) -> NDArray[np.float64]:
+        """Distinct places of its own frames along the normal, ascending."""
+        return self._heights([self.seg])
+
+    def _heights(self, datasets: list[Dataset]) -> NDArray[np.float64]:
+        found = [_height(d, i, self.normal) for d in datasets for i in range(int(d.get("NumberOfFrames") or 1))]
+        return np.unique(np.round([height for height in found if height is not None], 4))
 
 
 def size_defects(group: Dataset, number: int, drawn: Drawn, marked: dict[int, int]) -> Iterator[Words]:
@@ -149,17 +154,24 @@ def _volumes(drawn: Drawn, marked: dict[int, int]) -> list[float]:
     heights = {frame: height for frame, height in found.items() if height is not None}
     if areas is None or len(heights) < len(marked):
         return []
+    known = _volume(areas, heights, drawn.source_heights)
+    if known is not None:
+        return [known]
     volumes = [
         sum(areas.values()) * float(slab)
         for keyword in ("SpacingBetweenSlices", "SliceThickness")
         if (slab := _pixel_measure(drawn.seg, keyword))
     ]
-    for places in drawn.heights:
-        slabs = slabs_along(places)
-        if slabs is not None:
-            volumes.append(sum(area * float(slabs[np.abs(places - heights[frame]).argmin()])
-                               for frame, area in areas.items()))  # fmt: skip
-    return volumes
+    from_frames = _volume(areas, heights, drawn.frame_heights)
+    return volumes if from_frames is None else [*volumes, from_frames]
+
+
+def _volume(areas: dict[int, float], heights: dict[int, float], places: NDArray[np.float64]) -> float | None:
+    """Area x slab over the frames, the slab being that of the nearest of `places`; None where they tell no distance."""
+    slabs = slabs_along(places)
+    if slabs is None:
+        return None
+    return sum(area * float(slabs[np.abs(places - heights[frame]).argmin()]) for frame, area in areas.items())
 
 
 def _height(dataset: Dataset, frame: int, normal: NDArray[np.float64] | None) -> float | None:
