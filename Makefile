@@ -22,7 +22,7 @@ DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ray openapi lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ohif test-ray ohif openapi lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
@@ -30,6 +30,7 @@ help:
 	@echo "make test          install everything and run all tests that need nothing but Python"
 	@echo "make test-debian   run the tests against Debian's Orthanc, PostgreSQL, dcmtk and PixelMed; says what is missing"
 	@echo "make test-slow     run the tests that take minutes"
+	@echo "make test-ohif     build the OHIF plugin, test it by itself and in real viewers (needs Node.js and Chromium)"
 	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
 	@echo "make lint          ruff and mypy"
 	@echo "make audit         known vulnerabilities of all pinned packages; make sbom: build/sbom.cdx.json (CycloneDX)"
@@ -66,14 +67,29 @@ app: install-app
 		--app monailabel_app --studies '$(STUDIES)' --host 127.0.0.1 --port '$(PORT)'
 
 test: install-dev
-	$(BIN)/python -m pytest tests -m 'not slow and not ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -m 'not slow and not ohif and not ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
 
 test-debian: install-dev
 	@sh scripts/debian_tools.sh
-	$(BIN)/python -m pytest tests -m 'not slow and ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -m 'not slow and not ohif and ($(DEBIAN_MARKERS))' $(PYTEST_ARGS)
 
 test-slow: install-dev
-	$(BIN)/python -m pytest tests -m 'slow and not ray' $(PYTEST_ARGS)
+	$(BIN)/python -m pytest tests -m 'slow and not ray and not ohif' $(PYTEST_ARGS)
+
+# The plugin's modules, built into the package: commit them with the change that they were built from.
+ohif: ohif_plugin/node_modules
+	cd ohif_plugin && WETREAD_OHIF_DIST=../core/wetread/service/static/ohif npm run --silent build
+
+ohif_plugin/node_modules: ohif_plugin/package-lock.json
+	cd ohif_plugin && npm ci --silent --no-audit --no-fund
+	@touch $@
+
+test-ohif: $(VENV)/.installed-ohif ohif_plugin/node_modules
+	cd ohif_plugin && npm run --silent build && npm run --silent check && npm test --silent
+	$(BIN)/python -m pytest tests/ohif $(PYTEST_ARGS)
+
+$(VENV)/.installed-ohif: $(VENV)/.installed-dev
+	@$(INSTALL) ohif
 
 test-ray: $(VENV)/.installed-ray
 	$(VENV)/ray/bin/python -m pytest tests/service/test_replicas.py $(PYTEST_ARGS)

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs Wetread into $VENV, one part a call: core (reads), app (MONAI Label), dev (tests and linters), ray.
+# Installs Wetread into $VENV, one part a call: core (reads), app (MONAI Label), dev (tests and linters), ohif, ray.
 #
 # Why not one `pip install`: PyPI's torch for Linux is a CUDA build, so the CPU build comes first and by itself; and
 # monailabel 0.8.5 declares dependencies that cannot be met beside pydicom 3, so it goes in with --no-deps.
@@ -97,6 +97,10 @@ dev)
     say "what training, the tests and the linters need (under a minute, 0.9 GB)"
     pip_install -e '.[app,dev,ecg,postgresql,train]'
     ;;
+ohif)
+    say "Playwright (a few seconds, 0.1 GB)"
+    pip_install playwright
+    ;;
 ray)
     # Beside the rest and on top of it: what Ray brings (uvloop, httptools) would change how the service's tests run.
     say "Ray (under a minute, 0.3 GB)"
@@ -106,7 +110,7 @@ ray)
     "$VENV/bin/python" -m pip --python "$VENV/ray/bin/python" install -qq --progress-bar off -c constraints.txt 'ray[serve]'
     ;;
 *)
-    echo "usage: scripts/install.sh core|app|dev|ray" >&2
+    echo "usage: scripts/install.sh core|app|dev|ohif|ray" >&2
     exit 2
     ;;
 esac

@@ -394,14 +394,15 @@ class TestServe:
     def test_the_arguments_reach_the_service(self, tmp_path, monkeypatch, capsys):
         def serve(archive, host, port, *, reader, allow_remote, announce, database, workers, access, **more):
             assert access is None
-            assert more == {"time_limit": 9.0, "cors_origins": ["https://a.example"]}
+            viewer = tmp_path / "ohif"
+            assert more == {"time_limit": 9.0, "cors_origins": ["https://a.example"], "viewer": viewer}
             announce(f"{archive.location} {host} {port} {reader.follow().model} {allow_remote} {database} {workers}")
 
         monkeypatch.setattr("wetread.reading.Reader", ThresholdReader)
         monkeypatch.setattr("wetread.service.serve", serve)
         arguments = ["serve", "--archive", str(tmp_path), "--model", "m", "--host", "::1", "--port", "4"]
         assert cli.main([*arguments, "--allow-remote", "--database", "d", "--workers", "2", "--time-limit", "9",
-                         "--cors-origin", "https://a.example"]) == 0  # fmt: skip
+                         "--cors-origin", "https://a.example", "--viewer", str(tmp_path / "ohif")]) == 0  # fmt: skip
         assert capsys.readouterr().out == f"{tmp_path} ::1 4 m True d 2\n"
 
     def test_ctrl_c_is_its_ordinary_end(self, tmp_path, monkeypatch, capsys):

@@ -19,7 +19,7 @@ from wetread.commands.data_arguments import add_data
 from wetread.commands.learning import add_model, add_train_ledger
 from wetread.commands.object_arguments import add_also, add_deidentify, add_withdraw
 from wetread.commands.reader_arguments import add_engine, add_loading, add_pointing
-from wetread.commands.service_arguments import DEFAULT_PORT, add_ledger, add_serve, add_token, add_work
+from wetread.commands.service_arguments import DEFAULT_PORT, add_ledger, add_serve, add_token, add_viewer, add_work
 from wetread.errors import ReadCancelled, WetreadError
 
 if TYPE_CHECKING:
@@ -77,8 +77,9 @@ def build_parser() -> argparse.ArgumentParser:
     common.add_argument("--debug", action="store_true", help="show the traceback of an error (or WETREAD_DEBUG=1)")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     for add in (
-        _add_read, _add_demo, add_serve, add_work, add_token, add_ledger, _add_verify, add_withdraw, add_deidentify,
-        _add_describe, _add_evaluate, _add_train, add_model, add_data, _add_convert_ecg, add_targets, add_triplets,
+        _add_read, _add_demo, add_serve, add_work, add_viewer, add_token, add_ledger, _add_verify, add_withdraw,
+        add_deidentify, _add_describe, _add_evaluate, _add_train, add_model, add_data, _add_convert_ecg, add_targets,
+        add_triplets,
     ):  # fmt: skip
         add(commands, common)
     return parser
@@ -134,6 +135,7 @@ def _add_demo(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, metavar="N", help="default: %(default)s")
     parser.add_argument("--once", action="store_true", help="leave after the reads (or DEMO_ONCE=1)")
+    parser.add_argument("--no-viewer", action="store_true", help="do not fetch the OHIF viewer (50 MB, once)")
     parser.add_argument("--quiet", action="store_true", help="no progress, only the reads")
     parser.set_defaults(run=_demo)
 

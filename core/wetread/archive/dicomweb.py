@@ -133,6 +133,26 @@ class DicomwebArchive:
         series = None if series_uid is None else checked_uid(series_uid, "SeriesInstanceUID")
         return self._search(self._client.search_for_instances, filters, limit, offset, study, series)
 
+    def passed_on(
+        self, path: str, query: Sequence[tuple[str, str]], headers: Mapping[str, str]
+    ) -> requests.Response:  # fmt: skip
+        """A viewer's GET, asked with this archive's own rights; the answer streams and is to be closed.
+
+        Args:
+            path: below the root, checked by the caller.
+            query: names and values.
+            headers: of the viewer that are handed on.
+
+        Raises:
+            ArchiveRefused: the archive does not answer, or redirects elsewhere.
+        """
+        session = requests.Session()  # of its own: `_stow` listens on the other one
+        session.trust_env, session.max_redirects = False, 0
+        session.verify, session.auth = self._session.verify, self._session.auth
+        with self._translated("view"):
+            return session.get(f"{self._url}/{path}", params=list(query), headers=dict(headers), stream=True,
+                               timeout=(_CONNECT_SECONDS, _READ_SECONDS))  # fmt: skip
+
     def iter_series(self, study_uid: str, series_uid: str) -> Iterator[Dataset]:
         """See `Archive.iter_series`; one streamed request for the whole series, in the stored transfer syntax."""
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")

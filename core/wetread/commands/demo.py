@@ -23,6 +23,7 @@ from wetread.commands.read import stored_lines
 from wetread.commands.serve import serve_until_interrupted
 from wetread.errors import RefusedInput
 from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
+from wetread.service.viewer import viewer_address
 from wetread.terminology import Modality
 
 if TYPE_CHECKING:
@@ -125,8 +126,24 @@ def run(options: argparse.Namespace) -> int:
         return 0
     print()
     _keep(archive, kept)
-    serve_until_interrupted(archive, reader, "127.0.0.1", options.port)
+    viewer = _viewer(options.no_viewer)
+    if viewer is not None and kept:
+        print(f"In the viewer: http://127.0.0.1:{options.port}{viewer_address(kept[0].sample.study_uid)}")
+    serve_until_interrupted(archive, reader, "127.0.0.1", options.port, viewer=viewer)
     return 0
+
+
+def _viewer(unwanted: bool) -> Path | None:
+    """OHIF's folder, fetched at the first demo; without it the service's own page shows the studies."""
+    from wetread.commands.viewer import fetch, fetched
+
+    if unwanted:
+        return fetched()
+    try:
+        return fetch(report=print)
+    except RefusedInput as refusal:
+        print(f"Without the OHIF viewer: {refusal}")
+        return None
 
 
 def _keep(archive: Archive, outcomes: Sequence[Outcome]) -> None:

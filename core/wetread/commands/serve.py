@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wetread.archive import open_archive
@@ -27,9 +28,18 @@ def run(options: argparse.Namespace) -> int:
     archive = open_archive(options.archive)
     serve_until_interrupted(
         archive, make_switching_reader(options, archive), options.host, options.port, options.allow_remote,
-        options.database, options.workers, access, options.time_limit, options.cors_origin,
+        options.database, options.workers, access, options.time_limit, options.cors_origin, _viewer(options.viewer),
     )  # fmt: skip
     return 0
+
+
+def _viewer(wanted: str | None) -> Path | None:
+    """The folder of a viewer: named, fetched under this version, or the default one where it has been fetched."""
+    from wetread.commands.viewer import RELEASES, fetch, fetched
+
+    if wanted is None:
+        return fetched()
+    return fetch(wanted, announce) if wanted in RELEASES else Path(wanted)
 
 
 def _access(options: argparse.Namespace) -> Access | None:
@@ -48,14 +58,15 @@ def _access(options: argparse.Namespace) -> Access | None:
 def serve_until_interrupted(
     archive: Archive, reader: Reader | SwitchingReader, host: str, port: int, allow_remote: bool = False,
     database: str | None = None, workers: int = 1, access: Access | None = None, time_limit: float | None = None,
-    cors_origins: Sequence[str] = (),
+    cors_origins: Sequence[str] = (), viewer: Path | None = None,
 ) -> None:  # fmt: skip
     """Serve; Ctrl-C is the ordinary end of it."""
     from wetread.service import serve
 
     try:
         serve(archive, host, port, reader=reader, allow_remote=allow_remote, announce=announce, database=database,
-              workers=workers, access=access, time_limit=time_limit, cors_origins=cors_origins)  # fmt: skip
+              workers=workers, access=access, time_limit=time_limit, cors_origins=cors_origins,
+              viewer=viewer)  # fmt: skip
     except KeyboardInterrupt:
         announce("stopped")
 

@@ -27,6 +27,8 @@ def add_serve(commands: Commands, common: argparse.ArgumentParser) -> None:
         "--workers", type=int, default=1, metavar="N", help="reads at once in this process; default: %(default)s"
     )
     _add_time_limit(parser)
+    parser.add_argument("--viewer", metavar="VERSION|DIR", help="OHIF to serve beside the pages: a version, fetched "
+                        "once (see wetread viewer), or a folder; default: the one that was fetched")  # fmt: skip
     parser.add_argument("--allow-remote", action="store_true", help="let H be an address that other machines can reach")
     add_engine(parser)
     add_loading(parser)
@@ -65,6 +67,19 @@ def add_work(commands: Commands, common: argparse.ArgumentParser) -> None:
     add_engine(parser)
     add_loading(parser)
     parser.set_defaults(run=_work)
+
+
+def add_viewer(commands: Commands, common: argparse.ArgumentParser) -> None:
+    """The arguments of `wetread viewer`."""
+    parser = commands.add_parser(
+        "viewer",
+        parents=[common],
+        help="fetch the OHIF viewer that `serve` and `demo` show studies in",
+        description="Fetch a published build of OHIF from the npm registry, once, and print where it lies.",
+    )
+    parser.add_argument("action", choices=("fetch",), help="fetch it, unless it is there")
+    parser.add_argument("--release", metavar="VERSION", help="of OHIF; default: one that was tested")
+    parser.set_defaults(run=_viewer)
 
 
 def add_token(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -149,6 +164,12 @@ def _serve(options: argparse.Namespace) -> int:
 
 def _work(options: argparse.Namespace) -> int:
     from wetread.commands.work import run
+
+    return run(options)
+
+
+def _viewer(options: argparse.Namespace) -> int:
+    from wetread.commands.viewer import run
 
     return run(options)
 

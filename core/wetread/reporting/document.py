@@ -131,12 +131,16 @@ def _source(sample: Sample) -> dict[str, Any]:
     planes, rows, columns = sample.shape
     series = dict.fromkeys(plane.source.series_uid for plane in sample.planes)
     instances = {plane.source.sop_instance_uid: plane.source.sop_class_uid for plane in sample.planes}
+    numbered = list(instances)
+    frames = [(numbered.index(p.source.sop_instance_uid), p.source.frame_number) for p in sample.planes]
     return {
         "study_instance_uid": str(sample.study_uid),
         "series_instance_uids": [str(uid) for uid in series],
         "instances": [
             {"sop_instance_uid": str(uid), "sop_class_uid": str(sop_class)} for uid, sop_class in instances.items()
         ],
+        # One instance a plane, in order, needs no list.
+        "frames": None if all(number is None for _, number in frames) else [list(frame) for frame in frames],
         "planes": planes,
         "rows": rows,
         "columns": columns,

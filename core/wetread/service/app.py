@@ -17,6 +17,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from wetread import __version__
+from wetread.archive.dicomweb import DicomwebArchive
 from wetread.archive.folder import FolderArchive
 from wetread.errors import RefusedInput
 from wetread.service import errors
@@ -28,15 +29,18 @@ from wetread.service.browse import browse_router
 from wetread.service.cases import cases_router
 from wetread.service.changes import Changes
 from wetread.service.courier import Courier
+from wetread.service.decided_masks import decided_masks_router
 from wetread.service.dicomweb import DICOMWEB, dicomweb_router
 from wetread.service.model_switch import SwitchingReader
 from wetread.service.page import page_router
+from wetread.service.passage import passage_router
 from wetread.service.reads import reads_router
 from wetread.service.reports import reports_router
 from wetread.service.stow import stow_router
 from wetread.service.training import Training
 from wetread.service.training_routes import training_router
 from wetread.service.verdicts import verdicts_router
+from wetread.service.viewer import viewer_router
 from wetread.service.worker import ReadWorkers
 from wetread.service.worklist import Worklist
 
@@ -61,6 +65,7 @@ def create_app(
     access: Access | None = None,
     time_limit: float | None = None,
     cors_origins: Sequence[str] = (),
+    viewer: Path | None = None,
 ) -> FastAPI:
     """The service over one archive.
 
@@ -73,9 +78,10 @@ def create_app(
         access: who may come in; None lets everybody in, for this machine alone.
         time_limit: seconds that one read may take; None for any.
         cors_origins: other origins whose pages may ask, e.g. ``https://viewer.example``; nobody when empty.
+        viewer: folder of an unpacked OHIF to be served on this origin, see `viewer`.
 
     Raises:
-        RefusedInput: the database does not open, or an origin that is none.
+        RefusedInput: the database does not open, an origin that is none, or no viewer in the folder.
     """
     backing, changes = open_backing(archive, database), Changes()
     worklist = Worklist(backing, cast("Reader", reader))
@@ -111,11 +117,12 @@ def create_app(
         app.add_middleware(CORSMiddleware, **cors_options(cors_origins))
     app.add_middleware(TrustedHostMiddleware, allowed_hosts=list(allowed_hosts))
     app.include_router(page_router())
-    app.include_router(browse_router(archive))
+    app.include_router(browse_router(archive, cast("Reader", reader)))
     is_folder = isinstance(archive, FolderArchive)
     app.include_router(reads_router(backing, readers, changes, cast("Reader", reader), DICOMWEB if is_folder else None))
     app.include_router(reports_router(backing))
     app.include_router(verdicts_router(backing, courier))
+    app.include_router(decided_masks_router(backing))
     app.include_router(admin_router(backing, courier))
     app.include_router(cases_router(backing, readers, worklist))
     if isinstance(reader, SwitchingReader) and training is not None:
@@ -123,6 +130,10 @@ def create_app(
     if isinstance(archive, FolderArchive):
         app.include_router(stow_router(archive))
         app.include_router(dicomweb_router(archive))
+    if isinstance(archive, DicomwebArchive):
+        app.include_router(passage_router(archive))
+    if viewer is not None:
+        app.include_router(viewer_router(viewer, DICOMWEB))
     return app
 
 

@@ -14,12 +14,15 @@ from pydantic import BaseModel, Field
 from pydicom import Dataset
 
 from wetread.archive.content import encoded
-from wetread.archive.protocol import checked_uid
+from wetread.archive.protocol import NotInArchive, checked_uid
+from wetread.imaging.kinds import modality_of
 from wetread.service.frames import InstanceFrames
 from wetread.service.reads import PREFIX
+from wetread.terminology import suggestions
 
 if TYPE_CHECKING:
     from wetread.archive import Archive
+    from wetread.reading import Reader
 
 _MOST_STUDIES = 200
 _PICTURE_PIXELS = 512
@@ -49,7 +52,14 @@ class SeriesView(BaseModel):
     has_picture: bool = Field(description="False for reports, segmentations and the like")
 
 
-def browse_router(archive: Archive) -> APIRouter:
+class Question(BaseModel):
+    """Something that may be asked about a series."""
+
+    text: str
+    covered: bool = Field(description="the model was trained for it")
+
+
+def browse_router(archive: Archive, reader: Reader) -> APIRouter:
     """Routes below ``/wetread/v1/studies``."""
     router = APIRouter(prefix=f"{PREFIX}/studies", tags=["browse"])
 
@@ -74,6 +84,17 @@ def browse_router(archive: Archive) -> APIRouter:
         image = InstanceFrames(BytesIO(encoded(dataset)))
         content = image.rendered((image.count + 1) // 2, "image/png", size=_PICTURE_PIXELS)
         return Response(content, media_type="image/png", headers={"Cache-Control": "private, max-age=3600"})
+
+    @router.get("/{study}/series/{series}/questions")
+    def questions(study: str, series: str) -> list[Question]:
+        """One for each target that such an image may show: what the model learned first, then the whole catalogue."""
+        found = archive.search_instances(study, series, limit=1)
+        if not found:
+            raise NotInArchive("no such series", series, "take one of the study's series")
+        modality, info = modality_of(found[0], series), reader.info
+        learned = suggestions(modality, tuple(info.labels)) if modality in info.modalities else ()
+        return [Question(text=text, covered=text in learned)
+                for text in dict.fromkeys([*learned, *suggestions(modality)])]  # fmt: skip
 
     @router.get("/{study}/series/{series}/instances/{sop}/file", response_class=Response)
     def file(study: str, series: str, sop: str) -> Response:

@@ -38,6 +38,7 @@ def serve(
     access: Access | None = None,
     time_limit: float | None = None,
     cors_origins: Sequence[str] = (),
+    viewer: Path | None = None,
 ) -> None:
     """Serve until interrupted.
 
@@ -54,6 +55,7 @@ def serve(
             `allow_remote`.
         time_limit: see `create_app`.
         cors_origins: see `create_app`.
+        viewer: see `create_app`.
 
     Raises:
         RefusedInput: a host that is not loopback without `allow_remote`, or an address that cannot be used.
@@ -73,7 +75,7 @@ def serve(
     # several turns (benchmarks/service_load.py).
     sys.setswitchinterval(SWITCH_SECONDS)
     app = create_app(archive, reader, database=database, workers=workers, allowed_hosts=hosts, access=access,
-                     time_limit=time_limit, cors_origins=cors_origins)  # fmt: skip
+                     time_limit=time_limit, cors_origins=cors_origins, viewer=viewer)  # fmt: skip
     listener = open_listener(host, port)
     address = f"[{host}]" if ":" in host else host
     announce(f"Wetread serves http://{address}:{listener.getsockname()[1]}/  (Ctrl-C stops)")

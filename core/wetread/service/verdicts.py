@@ -102,7 +102,7 @@ def verdicts_router(backing: Backing, courier: Courier) -> APIRouter:
 
     @router.get("/reads/{uid}/verdicts")
     def state(uid: str, request: Request) -> ReviewView:
-        return _view(backing, _read_uid(backing.queue.get(uid)), person_of(request).login)
+        return _view(backing, read_uid_of(backing.queue.get(uid)), person_of(request).login)
 
     @router.post("/reads/{uid}/verdicts")
     def decide(uid: str, request: Request, verdicts: Annotated[list[VerdictBody], Field(max_length=MOST_VERDICTS)]
@@ -129,7 +129,8 @@ def _document(job: Job) -> dict[str, Any]:
     return document
 
 
-def _read_uid(job: Job) -> str:
+def read_uid_of(job: Job) -> str:
+    """UID of a job's read; `NotYet` before it is COMPLETED."""
     return str(_document(job)["uid"])
 
 
@@ -245,7 +246,7 @@ def _sign(backing: Backing, job: Job, person: Person) -> SignatureRecord:
     Raises:
         RefusedInput: something is undecided, or nothing is left to sign.
     """
-    desk, read_uid = backing.desk, _read_uid(job)
+    desk, read_uid = backing.desk, read_uid_of(job)
     state, after = desk.review(read_uid, person.login), desk.last_verdict(read_uid, person.login)
     mine = [record for record in desk.signatures(read_uid) if record.login == person.login]
     done = next((record for record in mine if record.after == after), None)

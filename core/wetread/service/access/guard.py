@@ -48,6 +48,9 @@ RULES = (
     Rule(
         _WRITE, r"/wetread/v1/(reads/[^/]+/(verdicts|signature).*|worklist/prepare)|/dicom-web/studies.*", Role.REVIEWER
     ),
+    # A viewer's own files, which say nothing of anybody; what it shows it asks for with a token.
+    Rule(_READ, r"/(wetread|viewer|segmentation)|/plugins/wetread-(extension|mode)\.mjs", None),
+    Rule(_READ, r"/(assets/(images/)?)?[^/]+\.(css|html|ico|js|json|png|svg|wasm|webapp|woff2|xml)", None),
 )
 """The first rule that fits holds; where none does, an administrator is asked for."""
 
