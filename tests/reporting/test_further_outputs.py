@@ -20,6 +20,7 @@ import validators
 from reporting_cases import CASES
 from wetread.cli import main
 from wetread.errors import RefusedInput
+from wetread.findings import Mask
 from wetread.reporting import build_pdf, build_seg, build_signed, build_sr, build_withdrawal, fhir_bundle
 from wetread.reporting.pdf_page import UNVERIFIED, pdf_page, showable
 from wetread.signed import Origin, Signed, SignedFinding, Signer
@@ -122,6 +123,15 @@ def test_the_page_is_a_valid_instance_and_says_what_it_is(name, tmp_path) -> Non
         assert "No interpretation given" in said
     assert len(PdfReader(io.BytesIO(content)).pages[0].images) == 1
     assert content == pdf_page(read, sample)
+
+
+def test_sizes_are_written_for_people() -> None:
+    _, sample, read, _ = built("ct axial")
+    assert "1.238 mL" in words_of(pdf_page(read, sample))
+    _, large, _, _ = built("microscopy")
+    mask = Mask(large.shape, {0: np.ones(large.shape[1:], dtype=bool)})
+    many = replace(read, findings=(replace(read.findings[0], mask=mask, box=None, plane=0),))
+    assert f"{mask.pixels:,} pixels" in words_of(pdf_page(many, large))
 
 
 def test_every_page_of_a_long_read_says_that_nobody_verified_it() -> None:

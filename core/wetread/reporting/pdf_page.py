@@ -31,7 +31,7 @@ UNVERIFIED = "Preliminary read by a model. Not verified by a person. Not for dia
 TITLE = "AI findings (unreviewed)"
 _MARGIN, _WIDTH, _HEIGHT = 48.0, 595.28, 841.89
 _INDENT = _MARGIN + 6  # the frame of the pages pads what is in it
-_PICTURE_HEIGHT = 330.0
+_PICTURE_HEIGHT = 300.0
 _BOX = "\u25a1"
 
 
@@ -130,7 +130,8 @@ def _size(finding: Finding, sample: Sample | Waveform) -> str:
         return ""
     size = mask_size(finding.mask, sample)
     value, unit = (size.value / 1000.0, "mL") if size.is_volume else (size.value, size.unit.strip("{}"))
-    return f"{value:.4g} {unit.replace('mm2', 'mm²')}"
+    written = f"{value:,.0f}" if value >= 1000 else f"{value:.4g}"
+    return f"{written} {unit.replace('mm2', 'mm²')}"
 
 
 def _grid(rows: list[list[Flowable]], widths: tuple[float, ...]) -> Flowable:
