@@ -139,14 +139,14 @@ class Mask:
     @property
     def pixels(self) -> int:
         """Number of marked pixels over all planes."""
-        return sum(int(plane.sum()) for plane in self.planes.values())
+        return sum(int(np.count_nonzero(plane)) for plane in self.planes.values())
 
     @property
     def key_plane(self) -> int:
         """Index of the plane with the most marked pixels; the first of equals."""
         if self.is_empty:
             raise ValueError("An empty mask has no key plane.")
-        return max(self.planes, key=lambda i: (int(self.planes[i].sum()), -i))
+        return max(self.planes, key=lambda i: (int(np.count_nonzero(self.planes[i])), -i))
 
     def box(self, plane: int) -> Box:
         """Tight box (IMAGE frame) around the marked pixels of one plane."""

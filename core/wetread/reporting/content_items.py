@@ -6,6 +6,7 @@ type, so every code here is looked up by the same test as the terminology.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from pydicom.sequence import Sequence
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from highdicom.sr import (
         CodeContentItem,
         CodedConcept,
+        CompositeContentItem,
         ContainerContentItem,
         ImageContentItem,
         NumContentItem,
@@ -71,32 +73,38 @@ def coded(concept: Concept) -> CodedConcept:
     return CodedConcept(concept.code, concept.scheme, concept.meaning)
 
 
+@lru_cache(maxsize=1024)
+def _held(concept: Concept) -> CodedConcept:
+    """One object for all items that name it: a report of a hundred findings names few concepts thousands of times."""
+    return coded(concept)
+
+
 def code_item(name: Concept, value: Concept, relationship: str = "CONTAINS") -> CodeContentItem:
     """A CODE item."""
     from highdicom.sr import CodeContentItem
 
-    return CodeContentItem(coded(name), coded(value), relationship)
+    return CodeContentItem(_held(name), _held(value), relationship)
 
 
 def text_item(name: Concept, value: str, relationship: str = "CONTAINS") -> TextContentItem:
     """A TEXT item; the text is clean already."""
     from highdicom.sr import TextContentItem
 
-    return TextContentItem(coded(name), value, relationship)
+    return TextContentItem(_held(name), value, relationship)
 
 
 def uid_item(name: Concept, value: str, relationship: str = "CONTAINS") -> UIDRefContentItem:
     """A UIDREF item."""
     from highdicom.sr import UIDRefContentItem
 
-    return UIDRefContentItem(coded(name), value, relationship)
+    return UIDRefContentItem(_held(name), value, relationship)
 
 
 def number_item(name: Concept, value: float, unit: str, relationship: str = "CONTAINS") -> NumContentItem:
     """A NUM item; `unit` is a key of `UNITS`. Ten significant digits: a Decimal String holds sixteen characters."""
     from highdicom.sr import NumContentItem
 
-    return NumContentItem(coded(name), float(f"{value:.10g}"), coded(UNITS[unit]), relationship_type=relationship)
+    return NumContentItem(_held(name), float(f"{value:.10g}"), _held(UNITS[unit]), relationship_type=relationship)
 
 
 def image_item(name: Concept, source: Source, relationship: str = "CONTAINS") -> ImageContentItem:
@@ -104,7 +112,7 @@ def image_item(name: Concept, source: Source, relationship: str = "CONTAINS") ->
     from highdicom.sr import ImageContentItem
 
     return ImageContentItem(
-        coded(name),
+        _held(name),
         source.sop_class_uid,
         source.sop_instance_uid,
         referenced_frame_numbers=source.frame_number,
@@ -112,12 +120,19 @@ def image_item(name: Concept, source: Source, relationship: str = "CONTAINS") ->
     )
 
 
+def composite_item(sop_class_uid: str, sop_instance_uid: str) -> CompositeContentItem:
+    """A COMPOSITE item that names an instance of any kind."""
+    from highdicom.sr import CompositeContentItem
+
+    return CompositeContentItem(_held(SOURCE_OF_MEASUREMENT), sop_class_uid, sop_instance_uid, "CONTAINS")
+
+
 def segment_item(seg: Dataset, segment: int) -> ImageContentItem:
     """An IMAGE item that names one segment of a Segmentation."""
     from highdicom.sr import ImageContentItem
 
     return ImageContentItem(
-        coded(REFERENCED_SEGMENT),
+        _held(REFERENCED_SEGMENT),
         seg.SOPClassUID,
         seg.SOPInstanceUID,
         referenced_segment_numbers=segment,
@@ -132,7 +147,7 @@ def polyline_item(
     from highdicom.sr import GraphicTypeValues, ScoordContentItem
 
     item = ScoordContentItem(
-        coded(name), GraphicTypeValues.POLYLINE, points, pixel_origin_interpretation=None,
+        _held(name), GraphicTypeValues.POLYLINE, points, pixel_origin_interpretation=None,
         relationship_type=relationship,
     )  # fmt: skip
     selected = image_item(SOURCE_OF_MEASUREMENT, source, "SELECTED FROM")
@@ -145,7 +160,7 @@ def container(name: Concept, children: list[Dataset], template: str | None = Non
     from highdicom.sr import ContainerContentItem
 
     item = ContainerContentItem(
-        coded(name), is_content_continuous=False, template_id=template, relationship_type="CONTAINS"
+        _held(name), is_content_continuous=False, template_id=template, relationship_type="CONTAINS"
     )
     item.ContentSequence = Sequence(children)
     return item

@@ -105,13 +105,13 @@ def mask_size(mask: Mask, sample: Sample) -> Size:
     for index, marked in mask.planes.items():
         spacing = pixel_spacing(sample, index)
         assert spacing is not None  # a plane with geometry has a spacing
-        volume += float(marked.sum()) * spacing[0] * spacing[1] * float(slabs[index])
+        volume += float(np.count_nonzero(marked)) * spacing[0] * spacing[1] * float(slabs[index])
     return Size(volume, "mm3", is_volume=True)
 
 
 def mask_area(mask: Mask, sample: Sample) -> Size:
     """Area of a mask on its key plane."""
-    pixels = float(mask.planes[mask.key_plane].sum())
+    pixels = float(np.count_nonzero(mask.planes[mask.key_plane]))
     return _area(pixels, pixel_spacing(sample, mask.key_plane))
 
 

@@ -78,7 +78,7 @@ def shown_planes(read: Read, sample: Sample) -> list[int]:
     weights: dict[int, int] = {}
     for finding in read.findings:
         for plane, marked in finding.mask.planes.items() if finding.mask is not None else ():
-            weights[plane] = weights.get(plane, 0) + int(marked.sum())
+            weights[plane] = weights.get(plane, 0) + int(np.count_nonzero(marked))
     wanted |= dict.fromkeys(sorted(weights, key=lambda plane: -weights[plane]))
     return sorted(list(wanted)[:_MOST_PLANES]) or [len(sample.planes) // 2]
 

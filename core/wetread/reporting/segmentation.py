@@ -1,8 +1,9 @@
 """Read to DICOM Segmentation (PS3.3 A.51): one BINARY segment per finding with a mask.
 
-highdicom places frames against the real source slices, so that gaps and tilt stay what they are. The one thing it does
-not write, several frames without a place in the patient (ultrasound cines), `frame_segmentation` writes. A read
-without any mask still gives a valid object: one empty segment that says "No region marked".
+highdicom places frames against the real source slices, so that gaps and tilt stay what they are; where there are
+hundreds of frames, `many_frames` multiplies what it wrote of one segment. The one thing it does not write, several
+frames without a place in the patient (ultrasound cines), `frame_segmentation` writes. A read without any mask still
+gives a valid object: one empty segment that says "No region marked".
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from wetread.imaging.sample import SampleKind
 from wetread.reporting.content_items import coded
 from wetread.reporting.frame_segmentation import write_frames
 from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, name_text, source_headers, stamp
+from wetread.reporting.many_frames import MANY, TEMPLATE_SIZE, frames_of, write_many
 from wetread.reporting.source_frames import chosen_frames, restore_frame_numbers, slices, used_planes
 from wetread.terminology import IMAGE_REGION, SPATIAL_CONCEPT
 
@@ -89,22 +91,31 @@ def _with_highdicom(
     numbers = [sample.planes[plane].source.frame_number or 1 for plane in planes]
     multi_frame = len(headers) == 1 and "SharedFunctionalGroupsSequence" in headers[0]
     sources = [chosen_frames(headers[0], numbers)] if multi_frame else slices(sample, headers, planes)
-    dataset = Segmentation(
-        source_images=sources,
-        pixel_array=_stack(masks, planes, sample),
-        segmentation_type="BINARY",
-        segment_descriptions=descriptions,
-        series_instance_uid=derived_uid(read.uid, "seg series"),
-        series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(read.uid, "seg"),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=name_text(read.provenance.model),
-        software_versions=name_text(read.provenance.wetread_version),
-        device_serial_number=name_text(read.provenance.weights_sha256[:16]),
-        omit_empty_frames=any(not mask.is_empty for mask in masks),
-        specific_character_set=CHARACTER_SET,
-    )
+
+    def build(pixels: NDArray[np.uint8], described: list[SegmentDescription]) -> Dataset:
+        return Segmentation(
+            source_images=sources,
+            pixel_array=pixels,
+            segmentation_type="BINARY",
+            segment_descriptions=described,
+            series_instance_uid=derived_uid(read.uid, "seg series"),
+            series_number=SERIES_NUMBER,
+            sop_instance_uid=derived_uid(read.uid, "seg"),
+            instance_number=1,
+            manufacturer=MANUFACTURER,
+            manufacturer_model_name=name_text(read.provenance.model),
+            software_versions=name_text(read.provenance.wetread_version),
+            device_serial_number=name_text(read.provenance.weights_sha256[:16]),
+            omit_empty_frames=any(not mask.is_empty for mask in masks),
+            specific_character_set=CHARACTER_SET,
+        )
+
+    if not multi_frame and len(masks) > 1 and len(frames_of(masks)) >= MANY:
+        sops = {plane: str(sample.planes[plane].source.sop_instance_uid) for plane in planes}
+        for header in sources:  # copies of ours
+            header.Rows, header.Columns = TEMPLATE_SIZE
+        return write_many(masks, sops, descriptions, build)
+    dataset = build(_stack(masks, planes, sample), descriptions)
     if multi_frame:
         restore_frame_numbers(dataset, numbers)
     return dataset

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from pydicom import Dataset
 from pydicom.sequence import Sequence
 
 from wetread.imaging.sample import SampleKind
@@ -29,8 +30,6 @@ from wetread.terminology import Concept
 
 if TYPE_CHECKING:
     from collections.abc import Sequence as PySequence
-
-    from pydicom import Dataset
 
     from wetread.findings import Finding, Read
     from wetread.imaging.sample import Sample
@@ -78,9 +77,11 @@ def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset) -> 
     """The document around a content tree: complete, preliminary and unverified, with UIDs derived from ``read.uid``."""
     from highdicom.sr import Comprehensive3DSR
 
-    return Comprehensive3DSR(
+    # highdicom copies and searches the whole tree to learn what it refers to; of a hundred findings that takes longer
+    # than all the rest, so it is given a tree of the references alone.
+    dataset = Comprehensive3DSR(
         evidence=evidence,
-        content=content,
+        content=references_of(content),
         series_instance_uid=derived_uid(read.uid, "sr series"),
         series_number=SERIES_NUMBER,
         sop_instance_uid=derived_uid(read.uid, "sr"),
@@ -95,6 +96,25 @@ def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset) -> 
         series_description=SERIES_DESCRIPTION,
         specific_character_set=CHARACTER_SET,
     )
+    dataset.ContentSequence = content.ContentSequence
+    return dataset
+
+
+def references_of(content: Dataset) -> Dataset:
+    """The root of a content tree with one item for each instance that any item below it refers to."""
+    found: dict[str, str] = {}
+
+    def look(item: Dataset) -> None:
+        for reference in item.get("ReferencedSOPSequence", ()):
+            found[str(reference.ReferencedSOPInstanceUID)] = str(reference.ReferencedSOPClassUID)
+        for child in item.get("ContentSequence", ()):
+            look(child)
+
+    look(content)
+    root = Dataset()
+    root.update({element.tag: element for element in content if element.keyword != "ContentSequence"})
+    root.ContentSequence = Sequence([items.composite_item(sop_class, uid) for uid, sop_class in found.items()])
+    return root
 
 
 def _root(read: Read, sample: Sample, seg: Dataset) -> Dataset:
