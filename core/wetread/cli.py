@@ -222,6 +222,12 @@ def _add_train(commands: _Commands, common: argparse.ArgumentParser) -> None:
     )
     ablation.add_argument("--config", metavar="FILE", type=Path, required=True, help="ablation (YAML)")
     ablation.set_defaults(run=_train_ablate)
+    rhythm = kinds.add_parser(
+        "rhythm", parents=[common], help="the rhythm network of ECGs, in minutes on a CPU",
+        description="Train the rhythm network of ECGs from coded records, with cross-validated figures.",
+    )  # fmt: skip
+    rhythm.add_argument("--config", metavar="FILE", type=Path, required=True, help="recipe (YAML)")
+    rhythm.set_defaults(run=_train_rhythm)
     _add_train_head(kinds, common)
     _add_train_drpo(kinds, common)
     add_train_ledger(kinds, common)
@@ -325,6 +331,15 @@ def _train_head(options: argparse.Namespace) -> int:
 
     folder = train_head(options.config, report=lambda line: print(line, flush=True))
     print(f"The model is in {folder}; measure it with: wetread evaluate --model {folder} --data DIR --split holdout")
+    return DONE
+
+
+def _train_rhythm(options: argparse.Namespace) -> int:
+    from wetread.evaluation.rhythms import measured
+    from wetread.training.rhythm import train_rhythm
+
+    folder = train_rhythm(options.config, measured, report=lambda line: print(line, flush=True))
+    print(f"The rhythm network is in {folder}.")
     return DONE
 
 

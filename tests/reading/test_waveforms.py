@@ -36,7 +36,14 @@ def silent(piece: str) -> None:
     """Nobody listens."""
 
 
-class TestTheShippedModel:
+@pytest.fixture
+def without_network(monkeypatch):
+    """As for a model for which no rhythm network ships."""
+    monkeypatch.setattr(module, "rhythm_model", lambda name: None)
+
+
+@pytest.mark.usefixtures("without_network")
+class TestAModelWithoutEncoderAndNetwork:
     @pytest.mark.parametrize("kind", ["dicom", "wfdb"])
     def test_it_abstains_in_words_and_the_report_is_valid(self, tmp_path, capsys, kind):
         source = save(ecg(), tmp_path / "ecg.dcm") if kind == "dicom" else write_wfdb(tmp_path / "w")

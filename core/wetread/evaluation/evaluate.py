@@ -28,6 +28,7 @@ from wetread.evaluation.bootstrap import RESAMPLES, SEED
 from wetread.evaluation.page import check_folder, write_report
 from wetread.evaluation.question_data import holds_questions
 from wetread.evaluation.report import DEFINITIONS, markdown
+from wetread.evaluation.rhythms import evaluate_rhythms, network_for, rhythm_markdown
 from wetread.evaluation.scores import Answer, Score, score, summarise
 from wetread.evaluation.truths import load_case
 from wetread.evaluation.worst import WorstCases, worst_finding
@@ -91,6 +92,16 @@ def evaluate(
     target_file = _writable(json_path)
     folder = None if report_dir is None else Path(report_dir)
     check_folder(folder)
+    network = None if predictions is not None or reader is not None else network_for(model, Path(data_dir))
+    if network is not None:
+        report = evaluate_rhythms(network, model, Path(data_dir), split, limit, progress, show)
+        if target_file is not None:
+            _write(target_file, report)
+        if folder is not None:
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / "report.md").write_text(rhythm_markdown(report), encoding="utf-8")
+            _write(folder / "report.json", report)
+        return report
     if predictions is not None or holds_questions(Path(data_dir)):
         from wetread.evaluation.ask import evaluate_questions
 

@@ -5,6 +5,9 @@ object of an ECG is ``{"label": "...", "interval_s": [start, end], "leads": ["II
 the recording; interval and leads may be left out. Labels are coded by `rhythms`; what has no code stays words. Presence
 is the geometric mean of the probabilities with which the model wrote the label; it is not calibrated. A finding is
 called grounded only where the same words become less likely once the ECG is blanked (`GROUNDED_RATIO`).
+
+A model without an ECG encoder has its ECGs read by the rhythm network that ships for it (`rhythms`), and abstains where
+there is none. The read names the network that made it.
 """
 
 from __future__ import annotations
@@ -21,7 +24,9 @@ from wetread.errors import ReadCancelled
 from wetread.findings import Finding, Interval, Provenance, Read
 from wetread.model.answers import parse_answer
 from wetread.model.ecg_answer import INSTRUCTION, EcgObject, ecg_objects
+from wetread.model.rhythm_network import rhythm_model
 from wetread.reading.coverage import modality_gap
+from wetread.reading.rhythms import read_rhythm
 from wetread.rhythms import find_rhythm
 
 if TYPE_CHECKING:
@@ -32,6 +37,8 @@ if TYPE_CHECKING:
     from wetread.imaging.waveform import Waveform
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.loaded import LoadedModel
+    from wetread.model.rhythm_network import RhythmModel
+    from wetread.reading.rhythms import RhythmRead
     from wetread.terminology import Target
 
 INTERPRET = "Interpret this electrocardiogram."
@@ -99,7 +106,7 @@ def read_waveform(
     tell: Callable[[str, float, str], None],
     cancel: threading.Event | None,
 ) -> Read:
-    """The Read of an ECG; a model without an encoder for it abstains, and its weights are not loaded for that.
+    """The Read of an ECG; the weights of a model without an encoder for it are not loaded.
 
     Args:
         info: of the model.
@@ -115,8 +122,13 @@ def read_waveform(
         ModelUnavailable: the weights do not load.
     """
     began, asked = time.monotonic(), (question or "").strip() or INTERPRET
+    device: ModelInfo | RhythmModel = info
     why = abstention(info, waveform)
-    if why is not None:
+    network = rhythm_model(info.name) if why is not None else None
+    if network is not None:
+        tell("looking", 0.1, "")
+        device, made = network, _of_network(read_rhythm(network, waveform), network)
+    elif why is not None:
         made = EcgRead("", (), (), why, "", ())
     else:
         tell("loading", 0.0, "")
@@ -126,16 +138,24 @@ def read_waveform(
     tell("done", 1.0, "")
     created = datetime.now(UTC)
     source = waveform.source.sop_instance_uid
-    parts = (info.device_uid, f"{source}@{waveform.start_s:g}", asked, str(seed), created.isoformat())
+    parts = (device.device_uid, f"{source}@{waveform.start_s:g}", asked, str(seed), created.isoformat())
     uid = uids.derived(uids.READS, "|".join(parts))
     findings = (replace(f, tracking_uid=uids.derived(uids.READS, f"{uid}|{n}")) for n, f in enumerate(made.findings))
     provenance = Provenance(
-        model=info.name, model_version=info.version, weights_sha256=info.weights_sha256, device_uid=info.device_uid,
-        wetread_version=__version__, seed=seed, prompt_tokens=made.prompt_tokens, answer_tokens=made.answer_tokens,
-        seconds=time.monotonic() - began, created=created,
+        model=device.name, model_version=device.version, weights_sha256=device.weights_sha256,
+        device_uid=device.device_uid, wetread_version=__version__, seed=seed, prompt_tokens=made.prompt_tokens,
+        answer_tokens=made.answer_tokens, seconds=time.monotonic() - began, created=created,
     )  # fmt: skip
     return Read(uid, asked, made.reasoning, tuple(findings), made.diagnoses, made.abstention, made.answer, provenance,
                 made.remarks)  # fmt: skip
+
+
+def _of_network(read: RhythmRead, network: RhythmModel) -> EcgRead:
+    """The network's read in the form of every other."""
+    learned = ", ".join(statement.label for statement in network.statements)
+    remarks = (f"{network.name} can name only: {learned}",) if read.abstention is None else ()
+    labels = tuple(finding.label for finding in read.findings)
+    return EcgRead(read.words, read.findings, labels, read.abstention, read.words, remarks)
 
 
 def abstention(info: ModelInfo, waveform: Waveform) -> str | None:
