@@ -25,7 +25,7 @@ from wetread.errors import ReadCancelled, WetreadError
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-DONE, REFUSED, STOPPED = 0, 1, 130
+DONE, REFUSED, USAGE, STOPPED = 0, 1, 2, 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,8 +97,13 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
         "inputs the first is read and the others are shown beside it, e.g. a prior or another view.",
     )
     parser.add_argument(
-        "inputs", metavar="INPUT", nargs="+", help="file, folder with one series, or STUDY_UID/SERIES_UID"
+        "inputs", metavar="INPUT", nargs="*", help="file, folder with one series, or STUDY_UID/SERIES_UID"
     )
+    parser.add_argument(
+        "--cohort", metavar="SOURCE",
+        help="in place of INPUT, many: a folder of studies, a table of paths, or query:KEY=VALUE in the archive; "
+        "goes on where it stopped, and writes index.html, studies.parquet and findings.parquet",
+    )  # fmt: skip
     parser.add_argument(
         "--out", metavar="DIR", type=Path, required=True, help="new or empty folder, or an earlier read"
     )
@@ -283,6 +288,13 @@ def _convert_ecg(options: argparse.Namespace) -> int:
 
 
 def _read(options: argparse.Namespace) -> int:
+    if bool(options.inputs) == bool(options.cohort):
+        print("wetread read: give either INPUT or --cohort SOURCE", file=sys.stderr)
+        return USAGE
+    if options.cohort:
+        from wetread.commands.cohort import run as run_cohort
+
+        return run_cohort(options)
     from wetread.commands.read import run
 
     return run(options)

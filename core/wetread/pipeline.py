@@ -34,7 +34,8 @@ OUTCOME_FILES = ("read.json", "seg.dcm", "sr.dcm", "overlay.png")
 FURTHER_FILES = {"fhir": ("fhir.json",), "pdf": ("report.pdf", "pdf.dcm")}
 """What is written besides where it is asked for."""
 _ALL_FILES = (*OUTCOME_FILES, *(name for names in FURTHER_FILES.values() for name in names))
-_STAGING = ".wetread-"
+STAGING = ".wetread-"
+"""How folders begin in which files lie until all are written."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,7 +150,7 @@ def check_output(folder: str | Path) -> Path:
 
 
 def _is_ours(path: Path) -> bool:
-    return path.name.startswith(_STAGING) or (path.name in _ALL_FILES and not path.is_dir())
+    return path.name.startswith(STAGING) or (path.name in _ALL_FILES and not path.is_dir())
 
 
 def write_outcome(outcome: Outcome, folder: str | Path, also: Sequence[str] = ()) -> list[Path]:
@@ -174,7 +175,7 @@ def write_outcome(outcome: Outcome, folder: str | Path, also: Sequence[str] = ()
     staging: Path | None = None
     try:
         (target if exists else target.parent).mkdir(parents=True, exist_ok=True)
-        staging = Path(tempfile.mkdtemp(prefix=_STAGING, dir=target if exists else target.parent))
+        staging = Path(tempfile.mkdtemp(prefix=STAGING, dir=target if exists else target.parent))
         _write_files(outcome, staging)
         _write_further(outcome, staging, also)
         written = (*outcome.files, *(name for one in also for name in FURTHER_FILES[one]))
