@@ -53,7 +53,7 @@ def load_sample(path: str | Path | Iterable[str | Path], modality: Modality | st
     Raises:
         RefusedInput: see there.
     """
-    return to_sample(open_series(path, modality), modality)
+    return _sample(open_series(path, modality), modality)
 
 
 def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = None) -> Sample | Waveform:
@@ -67,6 +67,11 @@ def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = Non
         RefusedInput: see the module docstring.
     """
     check_series(datasets, "series")
+    return _sample(datasets, modality)
+
+
+def _sample(datasets: Sequence[Dataset], modality: Modality | str | None) -> Sample | Waveform:
+    """`to_sample` of datasets that were checked."""
     where: object = str(datasets[0].SeriesInstanceUID)
     if {family_of(d, where) for d in datasets} == {Family.WAVEFORM}:
         return to_waveform(datasets)

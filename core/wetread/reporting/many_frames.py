@@ -125,9 +125,13 @@ def _put_groups(dataset: Dataset, content: bytes) -> None:
 def _bits(masks: Sequence[Mask], frames: Sequence[tuple[int, int]]) -> NDArray[np.uint8]:
     """(frames, bytes) each frame's pixels as bits, from the first bit of a byte of its own."""
     pixels = int(np.prod(masks[0].shape[1:]))
-    bits = np.empty((len(frames), -(-pixels // 8)), dtype=np.uint8)
+    bits = np.zeros((len(frames), -(-pixels // 8)), dtype=np.uint8)
     for row, (segment, plane) in zip(bits, frames, strict=True):
-        row[:] = np.packbits(masks[segment - 1].planes[plane].ravel(), bitorder="little")
+        marked = masks[segment - 1].planes[plane].tobytes()
+        # An organ covers a small part of a slice: the rest is zero already.
+        first, last = marked.find(1) // 8, marked.rfind(1) // 8 + 1
+        inside = np.frombuffer(marked, dtype=np.bool_)[8 * first : 8 * last]
+        row[first:last] = np.packbits(inside, bitorder="little")
     return bits
 
 

@@ -79,7 +79,7 @@ def plane_slabs(sample: Sample) -> NDArray[np.float64] | None:
     if sample.kind is not SampleKind.VOLUME or len(geometries) < 2 or any(g is None for g in geometries):
         return None
     normal = geometries[0].normal  # type: ignore[union-attr]
-    return slabs_along(np.array([np.asarray(g.position) @ normal for g in geometries]))  # type: ignore[union-attr]
+    return slabs_along(np.array([g.position for g in geometries]) @ normal)  # type: ignore[union-attr]
 
 
 def slabs_along(positions: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -139,11 +139,17 @@ def plane_contours(marked: NDArray[np.bool_]) -> list[NDArray[np.float64]]:
     """Closed contours (N, 2) of one bool plane (rows, columns), as (x, y) on pixel edges."""
     from skimage.measure import find_contours
 
+    rows, columns = np.flatnonzero(marked.any(axis=1)), np.flatnonzero(marked.any(axis=0))
+    if not rows.size:
+        return []
+    # Outside the marked rows and columns there is no contour to look for.
+    top, left = int(rows[0]), int(columns[0])
+    inside = marked[top : rows[-1] + 1, left : columns[-1] + 1]
     # The border of zeros closes contours that touch the edge of the image; it is taken off again below.
-    contours = find_contours(np.pad(marked.astype(np.float32), 1), 0.5)
+    contours = find_contours(np.pad(inside.astype(np.float32), 1), 0.5)
     limit = np.array([marked.shape[1], marked.shape[0]], dtype=np.float64)
     # (row, column) of padded pixel centres -> (x, y) on edges: -1 for the border, +0.5 from centre to edge.
-    return [np.clip(contour[:, ::-1] - 0.5, 0.0, limit) for contour in contours]
+    return [np.clip(contour[:, ::-1] - 0.5 + (left, top), 0.0, limit) for contour in contours]
 
 
 def _enclosed(contour: NDArray[np.float64]) -> float:

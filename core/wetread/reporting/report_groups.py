@@ -62,7 +62,7 @@ def finding_groups(
         groups.append(_box_group(finding, box, sample, provenance))
     if segment is not None and finding.mask is not None:
         groups.append(_mask_group(finding, finding.mask, number, segment, sample, seg, provenance))
-        groups.append(_outline_group(finding, _outlined(finding.mask, sample), number, sample, provenance))
+        groups.append(_outline_group(finding, _outlined(finding, finding.mask, sample), number, sample, provenance))
     return groups
 
 
@@ -142,7 +142,7 @@ def _outline_group(finding: Finding, mask: Mask, number: int, sample: Sample, pr
     return items.container(items.MEASUREMENT_GROUP, children, template="1410")
 
 
-def _outlined(mask: Mask, sample: Sample) -> Mask:
+def _outlined(finding: Finding, mask: Mask, sample: Sample) -> Mask:
     """What is outlined: of a volume the key plane alone, since viewers overlay its Segmentation.
 
     It cannot be left out: PixelMed's validator holds the mask group of a finding that has one region group only
@@ -150,7 +150,7 @@ def _outlined(mask: Mask, sample: Sample) -> Mask:
     """
     if sample.kind is not SampleKind.VOLUME:
         return mask
-    key = mask.key_plane
+    key = finding.plane if finding.plane in mask.planes else mask.key_plane
     return Mask(mask.shape, {key: mask.planes[key]})
 
 
