@@ -141,6 +141,47 @@ def test_a_box_lies_in_the_patient_where_the_read_says(tab: Viewer, archive, ser
         assert np.abs(np.asarray(drawn) - [top_left, top_right, bottom_left, bottom_right]).max() < 1e-3
 
 
+def test_a_verified_report_opens_in_the_viewers_own_mode_without_the_panel(tab: Viewer, archive, serving, release):
+    """Another hospital's OHIF knows nothing of Wetread: its own reader of SR makes the box a rectangle again."""
+    series = ct_series(4)
+    study = str(series[0].StudyInstanceUID)
+    archive.store(series).require_complete()
+    with serving(create_app(archive, BrightPixelReader(), viewer=release)) as url:
+        tab.open(url, study)
+        tab.read()
+        ((tracking, _),) = tab.findings()
+        tab.wait_for_box(tracking)
+        drawn = np.asarray(tab.corners(tracking))
+        tab.part("accept").click()
+        tab.wait_for_state(tracking, "accepted")
+        tab.part("sign").click()
+        tab.page.locator('[data-cy="wetread-signature"] [data-state="stored"]').first.wait_for(timeout=60_000)
+        tab.page.goto(f"{url}/viewer?StudyInstanceUIDs={study}")
+        tab.page.wait_for_function(SR_IS_LISTED, timeout=90_000)
+        points = tab.page.evaluate(HYDRATE)
+        assert points, "no rectangle came of the report"
+        assert np.abs(np.sort(np.asarray(points), axis=0) - np.sort(drawn, axis=0)).max() < 1e-3
+
+
+SR_IS_LISTED = """() => {
+  const viewports = window.cornerstone?.getRenderingEngines?.()?.[0]?.getViewports() ?? [];
+  const sets = window.services?.displaySetService.getActiveDisplaySets() ?? [];
+  return viewports.some((one) => one.viewportStatus === 'rendered')
+    && sets.some((one) => one.Modality === 'SR' && one.SeriesDescription?.includes('verified'));
+}"""
+HYDRATE = """async () => {
+  const sets = window.services.displaySetService.getActiveDisplaySets();
+  const report = sets.find((one) => one.Modality === 'SR' && one.SeriesDescription.includes('verified'));
+  await report.load();
+  await window.commandsManager.run('hydrateSecondaryDisplaySet', {
+    displaySet: report, viewportId: window.services.viewportGridService.getActiveViewportId(),
+  });
+  await new Promise((done) => setTimeout(done, 2000));
+  const held = window.cornerstoneTools.annotation.state.getAllAnnotations();
+  return held.find((one) => one.metadata.toolName === 'RectangleROI')?.data.handles.points;
+}"""
+
+
 def test_in_three_planes_the_mask_is_the_same_and_a_finding_is_found_again(tab: Viewer, archive, serving, release):
     series = ct_series(24, rows=64, columns=64, slice_spacing=2.0)
     archive.store(series).require_complete()
