@@ -219,7 +219,14 @@ def test_an_ecg_is_shown_as_its_twelve_leads(tab: Viewer, archive, serving, rele
         tab.read()
         tab.part("tracing").wait_for(timeout=60_000)
         assert tab.page.evaluate("() => document.querySelector('[data-cy=\"wetread-tracing\"]').naturalWidth") > 500
+        ((tracking, _),) = tab.findings()
+        tab.part("jump").click()
+        tab.part("accept").click()
+        tab.wait_for_state(tracking, "accepted")
+        tab.part("sign").click()
+        tab.page.locator('[data-cy="wetread-signature"] [data-state="stored"]').first.wait_for(timeout=60_000)
         tab.picture("ecg")
+        assert tab.part("trouble").count() == 0
 
 
 def test_a_panel_that_was_left_for_another_one_comes_back_as_it_was(tab: Viewer, served, study):

@@ -30,7 +30,8 @@ export interface Finding {
   presence: number;
   grounded: boolean;
   description: string;
-  plane: { index: number; sop_instance_uid: string; frame_number: number | null };
+  /** Null for an ECG, whose findings have a time instead. */
+  plane: { index: number; sop_instance_uid: string; frame_number: number | null } | null;
   box: Box | null;
   instances: Box[];
   mask: { pixels: number; planes: number[]; key_plane: number } | null;
@@ -51,7 +52,7 @@ export interface Read {
     study_instance_uid: string;
     series_instance_uids: string[];
     instances: { sop_instance_uid: string }[];
-    frames: [number, number][] | null;
+    frames?: [number, number][] | null;
     planes: number;
     rows: number;
     columns: number;

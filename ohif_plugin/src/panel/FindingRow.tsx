@@ -36,7 +36,7 @@ export function FindingRow({ state, finding, isSelected }: Given) {
       </button>
       {finding && (
         <p class="quiet">
-          {say("presence", { share: `${Math.round(100 * finding.presence)} %` })} · {say("image", { plane: state.plane + 1 })} ·{" "}
+          {say("presence", { share: `${Math.round(100 * finding.presence)} %` })} · {finding.plane && `${say("image", { plane: state.plane + 1 })} · `}
           <span class={finding.grounded ? "" : "ungrounded"} data-cy="wetread-grounded">{say(finding.grounded ? "grounded" : "ungrounded")}</span>
         </p>
       )}

@@ -125,7 +125,7 @@ async function finish(uid: string): Promise<void> {
     void watchStored(uid);
     await draw(uid, review);
     const first = read.findings[0];
-    if (first && store.get().job === uid) await jumpTo(read, first.plane.index);
+    if (first?.plane && store.get().job === uid) await jumpTo(read, first.plane.index);
   } catch (error) {
     store.set({ phase: "failed" });
     fail(error, () => void finish(uid));

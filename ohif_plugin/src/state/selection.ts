@@ -10,7 +10,8 @@ export function select(tracking: string): void {
   const { read, review } = store.get();
   const state = review?.findings.find((one) => one.tracking_uid === tracking);
   store.set({ selected: tracking });
-  if (!read || !state) return;
+  const isAnEcgs = read?.findings.some((one) => one.tracking_uid === tracking && !one.plane);
+  if (!read || !state || isAnEcgs) return;
   activate(tracking);
   void jumpTo(read, state.plane).then(() => selectBox(tracking), (error: unknown) => fail(error));
 }
