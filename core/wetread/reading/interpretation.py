@@ -18,7 +18,8 @@ from wetread.reading.coverage import is_learned_size, label_gap, modality_gap, s
 from wetread.reading.groundedness import check_box, check_mask, check_region
 from wetread.reading.planes import ground_planes
 from wetread.reading.request import ReadEvent
-from wetread.regions.description import component_boxes, measure, sentence, without_specks
+from wetread.regions.description import measure, sentence, without_specks
+from wetread.regions.instances import instance_boxes
 from wetread.regions.islands import planes_without_islands
 from wetread.terminology import find_target
 
@@ -202,7 +203,7 @@ def _finding(sample: Sample, target: Target, mask: Mask, presence: float, text_b
         plane=plane,
         box=mask.box(plane),
         mask=mask,
-        instances=component_boxes(marked) if target.countable else (),
+        instances=instance_boxes(marked) if target.countable else (),
         text_box=text_box,
         description=description,
     )
