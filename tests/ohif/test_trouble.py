@@ -156,7 +156,7 @@ def test_a_stream_that_breaks_goes_on_where_it_was(tab: Viewer, archive, study, 
                 return
             broken.append(1)
             if len(broken) == 1:  # half an event, and the end
-                route.fulfill(status=200, content_type="text/event-stream", body="id: 1\nevent: state\ndata: {\"sta")
+                route.fulfill(status=200, content_type="text/event-stream", body='id: 1\nevent: state\ndata: {"sta')
             else:
                 route.abort("connectionreset")
 

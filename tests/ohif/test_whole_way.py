@@ -16,6 +16,7 @@ from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import ct_series
 from ohif import RELEASES, Viewer, folder_of
 from validators import dciodvfy_errors
+from waiting import until
 from wetread.archive.dicomweb import DicomwebArchive
 from wetread.reading import Reader
 from wetread.service.app import create_app
@@ -89,7 +90,7 @@ def whole_way(tab, archive, folder, serving, tissue, tmp_path, name):
         tab.wait_for_state(tracking, "accepted")
         tab.part("sign").click()
         tab.page.locator('[data-cy="wetread-signature"] [data-state="stored"]').first.wait_for(timeout=60_000)
-        wait_until(lambda: "SR" in objects_of(archive, study, before))
+        until(lambda: "SR" in objects_of(archive, study, before))
         accepted = objects_of(archive, study, before)["SR"]
         assert (accepted.VerificationFlag, accepted.PreliminaryFlag) == ("VERIFIED", "FINAL")
         no_errors(accepted, tmp_path)
@@ -100,7 +101,7 @@ def whole_way(tab, archive, folder, serving, tissue, tmp_path, name):
         tab.wait_for_state(tracking, "corrected")
         drawn = box_of(tab.corners(tracking))
         tab.part("sign").click()
-        wait_until(lambda: "SR" in objects_of(archive, study, before))
+        until(lambda: "SR" in objects_of(archive, study, before))
         corrected = objects_of(archive, study, before)["SR"]
         assert box_in(corrected, tracking) == pytest.approx(drawn, abs=0.05)
         assert str(corrected.PatientName) == "Müller^Änne"
@@ -226,7 +227,7 @@ def test_a_mask_edited_with_the_hosts_brush_is_the_mask_in_the_seg(tab: Viewer, 
         assert now > marked
         before = held_series(archive, study)
         tab.part("sign").click()
-        wait_until(lambda: "SEG" in objects_of(archive, study, before))
+        until(lambda: "SEG" in objects_of(archive, study, before))
         seg = objects_of(archive, study, before)["SEG"]
         assert int(seg.pixel_array.sum()) == now
         assert seg.SegmentSequence[0].SegmentAlgorithmType == "SEMIAUTOMATIC"
@@ -234,6 +235,33 @@ def test_a_mask_edited_with_the_hosts_brush_is_the_mask_in_the_seg(tab: Viewer, 
         no_errors(seg, tmp_path)
         tab.picture("mask-edited")
 
+
+def test_a_stroke_is_not_wiped_by_a_decision_that_comes_right_after_it(tab: Viewer, archive, serving, release):
+    series = ct_series(4)
+    archive.store(series).require_complete()
+    with serving(create_app(archive, BrightPixelReader(), viewer=release)) as url:
+        tab.open(url, str(series[0].StudyInstanceUID))
+        tab.read()
+        ((tracking, _),) = tab.findings()
+        tab.wait_for_mask()
+        marked = sum(tab.marked())
+        tab.page.evaluate(ERASE)
+        tab.part("accept").click()  # its answer comes before the stroke has settled
+        tab.wait_for_state(tracking, "corrected")
+        assert sum(tab.marked()) == marked - 50
+
+
+ERASE = """() => {
+  const held = window.cornerstoneTools.segmentation.state.getSegmentations();
+  const found = held.find((one) => one.segmentationId.startsWith("wetread-"));
+  for (const id of found.representationData.Labelmap.imageIds) {
+    const values = window.cornerstone.cache.getImage(id).voxelManager.getScalarData();
+    let left = 50;
+    for (let at = 0; at < values.length && left; at++) if (values[at] === 1) { values[at] = 0; left--; }
+    if (left < 50) break;
+  }
+  window.cornerstoneTools.segmentation.triggerSegmentationEvents.triggerSegmentationDataModified(found.segmentationId);
+}"""
 
 # What a brush does at the end of a stroke: values in the label map of one slice, then the event.
 PAINT = """() => {
@@ -264,12 +292,3 @@ def test_a_drawn_box_becomes_a_finding_or_the_place_of_a_question(tab: Viewer, a
         tab.read()
         tab.page.get_by_text("held to what was pointed at").first.wait_for(state="attached")
         assert tab.part("place").count() == 0
-
-
-def wait_until(what: Any, seconds: float = 60) -> None:
-    import time
-
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.3)

@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +16,7 @@ from sqlalchemy import select
 
 from bright_pixel_reader import BrightPixelReader
 from dicom_phantoms import ct_series, dx_image
+from waiting import until
 from wetread.archive.folder import FolderArchive
 from wetread.records.tables import JOB_EVENTS, JOBS
 from wetread.service.app import create_app
@@ -91,13 +91,6 @@ def in_archive(archive: FolderArchive) -> collections.Counter[str]:
     return collections.Counter(str(one.get("Modality")) for one in held if one.get("Modality") in ("SEG", "SR"))
 
 
-def wait_for(done, seconds: float = 90.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline
-        time.sleep(0.1)
-
-
 def all_clients(url: str, bodies: list[dict[str, str]]) -> list[str]:
     """One client a body, all at once: submit, listen to the end, fetch the result; gives the job UIDs."""
     jobs: list[str] = []
@@ -133,7 +126,7 @@ def test_fifty_clients_at_once_lose_nothing_and_double_nothing(archive, stored, 
         assert len(set(jobs)) == CLIENTS
         assert completions(app.state.backing) == dict.fromkeys(jobs, 1)
         assert sum(1 for _ in app.state.backing.ledger.entries(kind="read")) == CLIENTS
-        wait_for(lambda: not app.state.backing.outbox.counts()["waiting"])
+        until(lambda: not app.state.backing.outbox.counts()["waiting"], 90)
         assert app.state.backing.outbox.counts()["stored"] == 2 * CLIENTS
     assert in_archive(archive) == {"SEG": CLIENTS, "SR": CLIENTS}
 
@@ -182,7 +175,7 @@ def test_a_server_that_is_killed_finishes_every_job_once_and_keeps_every_verdict
                 job["uid"] for job in requests.get(f"{url}/reads", timeout=30).json() if job["state"] == "COMPLETED"
             ]
 
-        wait_for(lambda: len(completed()) >= 3)
+        until(lambda: len(completed()) >= 3, 90)
         decided = completed()[:2]
         for uid in decided:
             finding = requests.get(f"{url}/reads/{uid}/result", timeout=30).json()["findings"][0]
@@ -197,9 +190,9 @@ def test_a_server_that_is_killed_finishes_every_job_once_and_keeps_every_verdict
     second = started(SERVE, archive)
     try:
         url = f"http://127.0.0.1:{said(second)}/wetread/v1"
-        wait_for(lambda: all(backing.queue.get(uid).is_over for uid in jobs))
+        until(lambda: all(backing.queue.get(uid).is_over for uid in jobs), 90)
         assert {str(backing.queue.get(uid).state) for uid in jobs} == {"COMPLETED"}
-        wait_for(lambda: not backing.outbox.counts()["waiting"])
+        until(lambda: not backing.outbox.counts()["waiting"], 90)
         for uid in decided:
             review = requests.get(f"{url}/reads/{uid}/verdicts", timeout=30).json()
             assert [finding["state"] for finding in review["findings"]] == ["accepted"]

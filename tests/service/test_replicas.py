@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import os
 import signal
-import time
 
 import pytest
 import requests
 from sqlalchemy import select
 
 from dicom_phantoms import ct_series
+from waiting import until
 from wetread.cli import build_parser
 from wetread.reading import Reader
 from wetread.records.tables import JOBS
@@ -45,13 +45,6 @@ def replicas(archive, service, monkeypatch):
     replicas.stop()
 
 
-def wait_for(what, seconds=180):
-    deadline = time.monotonic() + seconds
-    while not what():
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-
-
 def submitted(url, count):
     first = ct_series()[0]
     body = {"study_uid": first.StudyInstanceUID, "series_uid": first.SeriesInstanceUID}
@@ -62,7 +55,7 @@ def test_replicas_share_the_reads_and_one_that_is_killed_is_replaced(archive, se
     archive.store(ct_series()).require_complete()
     url, _, backing = service
     jobs = submitted(url, 8)
-    wait_for(lambda: all(backing.queue.get(uid).is_over for uid in jobs))
+    until(lambda: all(backing.queue.get(uid).is_over for uid in jobs), 180)
     assert {str(backing.queue.get(uid).state) for uid in jobs} == {"COMPLETED"}
     with backing.database.reading() as connection:
         workers = {row[0].rsplit(":", 2)[0] for row in connection.execute(select(JOBS.c.worker))}
@@ -71,7 +64,7 @@ def test_replicas_share_the_reads_and_one_that_is_killed_is_replaced(archive, se
     killed = replicas.remote().result(timeout_s=30)
     later = submitted(url, 6)
     os.kill(killed, signal.SIGKILL)
-    wait_for(lambda: all(backing.queue.get(uid).is_over for uid in later))
+    until(lambda: all(backing.queue.get(uid).is_over for uid in later), 180)
     assert {str(backing.queue.get(uid).state) for uid in later} == {"COMPLETED"}
     seen: set[int] = set()
 
@@ -82,4 +75,4 @@ def test_replicas_share_the_reads_and_one_that_is_killed_is_replaced(archive, se
             return False  # the one that died was asked before Ray Serve knew
         return len(seen - {killed}) == REPLICAS
 
-    wait_for(both_there)
+    until(both_there, 180)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import io
-import time
 
 import numpy as np
 import pytest
@@ -12,6 +11,7 @@ import requests
 from PIL import Image
 
 from orthanc import OrthancServer, orthanc
+from waiting import until
 from wetread.archive.dicomweb import DicomwebArchive
 from wetread.imaging.wrap_picture import wrap_picture
 from wetread.model.versions import ModelVersions
@@ -42,14 +42,6 @@ def png(mask):
     return base64.b64encode(buffer.getvalue()).decode()
 
 
-def until(what, seconds=300):
-    deadline = time.monotonic() + seconds
-    while not (found := what()):
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    return found
-
-
 def loop(archive, versions, serving, database):
     cases = drawn_cases()
     archive.store([dataset for dataset, _ in cases]).require_complete()
@@ -65,7 +57,8 @@ def loop(archive, versions, serving, database):
         told = requests.get(f"{api}/reads/{jobs[0]}/events", timeout=300).text
         assert "event: text" in told
         for job in jobs:
-            assert until(lambda job=job: requests.get(f"{api}/reads/{job}", timeout=30).json()["state"] == "COMPLETED")
+            at = f"{api}/reads/{job}"
+            assert until(lambda at=at: requests.get(at, timeout=30).json()["state"] == "COMPLETED", 300)
         order = [one["series_uid"] for one in
                  requests.get(f"{api}/worklist?strategy=uncertainty", timeout=30).json()]  # fmt: skip
         assert set(order) == {str(dataset.SeriesInstanceUID) for dataset, _ in cases}
@@ -80,7 +73,7 @@ def loop(archive, versions, serving, database):
             decided.append(str(cases[number][0].SeriesInstanceUID))
             signed = requests.post(f"{api}/reads/{jobs[number]}/signature", timeout=120)
             assert signed.status_code == (400 if verdict["decision"] == "reject" else 200), signed.text
-        objects = until(lambda: all_stored(api, jobs[2]))
+        objects = until(lambda: all_stored(api, jobs[2]), 300)
         seg, sr = (archive.retrieve_instance(str(cases[2][0].StudyInstanceUID), o["series_uid"], o["sop_instance_uid"])
                    for o in sorted(objects, key=lambda o: o["kind"]))  # fmt: skip
         assert (sr.VerificationFlag, seg.SegmentSequence[0].SegmentAlgorithmType) == ("VERIFIED", "SEMIAUTOMATIC")

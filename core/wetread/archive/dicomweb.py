@@ -81,10 +81,9 @@ class DicomwebArchive:
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise ArchiveRefused("not an http(s) URL", _without_credentials(url), "give the root of a DICOMweb service")
         self._url = _without_credentials(url).rstrip("/")
-        self._session = requests.Session()
-        self._session.trust_env = False
-        self._session.max_redirects = 0
-        self._session.verify = _certificates(certificates or os.environ.get("WETREAD_ARCHIVE_CERTIFICATES"))
+        self._session = _session(certificates or os.environ.get("WETREAD_ARCHIVE_CERTIFICATES"))
+        # A viewer's requests have connections of their own, since `_stow` listens to all answers on the others.
+        self._viewing = _session(certificates or os.environ.get("WETREAD_ARCHIVE_CERTIFICATES"))
         token = token or os.environ.get("WETREAD_ARCHIVE_TOKEN")
         user = user or parts.username or os.environ.get("WETREAD_ARCHIVE_USER")
         password = password or parts.password or os.environ.get("WETREAD_ARCHIVE_PASSWORD")
@@ -92,6 +91,7 @@ class DicomwebArchive:
             self._session.auth = BearerToken(token)
         elif user:
             self._session.auth = (user, password or "")
+        self._viewing.auth = self._session.auth
         self._client = DICOMwebClient(self._url, session=self._session, timeout=timeout)
         # A retried upload would resend an exhausted stream; to store again is safe and is the caller's to decide.
         self._client.set_http_retry_params(retry=False)
@@ -146,12 +146,9 @@ class DicomwebArchive:
         Raises:
             ArchiveRefused: the archive does not answer, or redirects elsewhere.
         """
-        session = requests.Session()  # of its own: `_stow` listens on the other one
-        session.trust_env, session.max_redirects = False, 0
-        session.verify, session.auth = self._session.verify, self._session.auth
         with self._translated("view"):
-            return session.get(f"{self._url}/{path}", params=list(query), headers=dict(headers), stream=True,
-                               timeout=(_CONNECT_SECONDS, _READ_SECONDS))  # fmt: skip
+            return self._viewing.get(f"{self._url}/{path}", params=list(query), headers=dict(headers), stream=True,
+                                     timeout=(_CONNECT_SECONDS, _READ_SECONDS))  # fmt: skip
 
     def iter_series(self, study_uid: str, series_uid: str) -> Iterator[Dataset]:
         """See `Archive.iter_series`; one streamed request for the whole series, in the stored transfer syntax."""
@@ -364,6 +361,15 @@ def _outcome(uids: Uids, dataset: Dataset, state: StoreState, reason: str = "") 
 def _without_credentials(url: str) -> str:
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _session(certificates: str | os.PathLike[str] | None) -> requests.Session:
+    """Connections that trust nothing but the configured address."""
+    session = requests.Session()
+    session.trust_env = False
+    session.max_redirects = 0
+    session.verify = _certificates(certificates)
+    return session
 
 
 def _certificates(path: str | os.PathLike[str] | None) -> str | bool:

@@ -19,6 +19,8 @@ from wetread.service.dicomweb import DICOMWEB, base_address
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    import requests
+
     from wetread.archive.dicomweb import DicomwebArchive
 
 _UID = r"[0-9][0-9.]{0,63}"
@@ -54,9 +56,6 @@ def passage_router(archive: DicomwebArchive) -> APIRouter:
     return router
 
 
-def _chunks(answer: object) -> Iterator[bytes]:
-    import requests
-
-    assert isinstance(answer, requests.Response)
+def _chunks(answer: requests.Response) -> Iterator[bytes]:
     with answer:
         yield from answer.iter_content(_CHUNK)

@@ -35,6 +35,8 @@ _TYPES = {
     ".json": "application/json", ".png": "image/png", ".svg": "image/svg+xml", ".wasm": "application/wasm",
     ".webapp": "application/json", ".woff2": "font/woff2", ".xml": "application/xml",
 }  # fmt: skip
+_ROOT = "the root of DICOMweb"
+"""Stands for an expression: the roots must be whole addresses, which only the browser knows."""
 _NAMED_BY_CONTENT = re.compile(r"(^|[./-])[0-9a-f]{16,20}\.")
 _INLINE = re.compile(r"<script>(.*?)</script>", re.DOTALL)
 
@@ -95,8 +97,8 @@ def viewer_address(study_uid: str) -> str:
 def app_config(dicomweb: str) -> str:
     """OHIF's app-config.js (its documented keys only; OHIF 3.11 to 3.14)."""
     source = {
-        "friendlyName": "Wetread", "name": "wetread", "wadoUriRoot": dicomweb, "qidoRoot": dicomweb,
-        "wadoRoot": dicomweb, "qidoSupportsIncludeField": False, "imageRendering": "wadors",
+        "friendlyName": "Wetread", "name": "wetread", "wadoUriRoot": _ROOT, "qidoRoot": _ROOT,
+        "wadoRoot": _ROOT, "qidoSupportsIncludeField": False, "imageRendering": "wadors",
         "thumbnailRendering": "wadors", "enableStudyLazyLoad": True, "supportsFuzzyMatching": False,
         "supportsWildcard": True, "singlepart": "bulkdata,video", "bulkDataURI": {"enabled": True},
         "omitQuotationForMultipartRequest": True,
@@ -114,10 +116,8 @@ def app_config(dicomweb: str) -> str:
         "dataSources": [{"namespace": "@ohif/extension-default.dataSourcesModule.dicomweb", "sourceName": "wetread",
                          "configuration": source}],
     }  # fmt: skip
-    text = json.dumps(configuration, indent=2)
-    # The roots must be whole addresses, which only the browser knows.
-    made = re.sub(r'("(?:wadoUriRoot|qidoRoot|wadoRoot)": )("[^"]*")', r"\1window.location.origin + \2", text)
-    return f"window.config = {made};\n"
+    root = f"window.location.origin + {json.dumps(dicomweb)}"
+    return f"window.config = {json.dumps(configuration, indent=2).replace(json.dumps(_ROOT), root)};\n"
 
 
 def _files(folder: Path) -> dict[str, Path]:
@@ -125,7 +125,7 @@ def _files(folder: Path) -> dict[str, Path]:
     found = {}
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
-        if path.suffix in _TYPES and path.is_file() and not path.is_symlink() and name not in ("app-config.js",):
+        if path.suffix in _TYPES and path.is_file() and not path.is_symlink() and name != "app-config.js":
             found[name] = path
     return found
 

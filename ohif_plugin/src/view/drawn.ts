@@ -33,8 +33,6 @@ export function takes(annotation: Annotation): Shape | null {
   return shape;
 }
 
-export const isArmed = (): boolean => armed !== null;
-
 function activate(toolName: string): void {
   host().commandsManager.runCommand("setToolActive", { toolName });
 }

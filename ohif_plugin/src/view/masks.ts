@@ -46,7 +46,7 @@ export async function showMasks(job: string, read: Read, decided: DecidedMask[],
     const held = shown.get(id);
     if (held && held.layer.tracking.join() !== layer.tracking.join()) remove(id);
     if (!shown.has(id)) await create(id, read, layer, display.displaySetInstanceUID);
-    fill(id, masks);
+    if (!isEdited(id)) fill(id, masks); // strokes that have not settled yet come as a verdict, and are shown after it
   }
 }
 
@@ -98,6 +98,16 @@ function write(imageId: string, values: Uint8Array): void {
 }
 
 const valuesOf = (imageId: string): ArrayLike<number> | null => cornerstone().cache.getImage(imageId)?.voxelManager?.getScalarData() ?? null;
+
+/** True where the reader has painted since the masks were put in or last taken. */
+function isEdited(id: string): boolean {
+  const { images, known, read } = shown.get(id)!;
+  const empty = new Uint8Array(read.source.columns * read.source.rows);
+  return images.some((imageId, index) => {
+    const values = imageId ? valuesOf(imageId) : null;
+    return values !== null && changedValues(known.get(index) ?? empty, values).size > 0;
+  });
+}
 
 export interface EditedMask { tracking: string; mask: Record<string, string> | null }
 
