@@ -83,3 +83,37 @@ def test_both_models_are_asked_for_every_kept_finding(tmp_path):
     assert 0.0 < found[0].new < 1.0
     assert [one.new for one in found[1:]] == [0.0, 1.0]
     backing.close()
+
+
+def new_target(dices, squares=0.35, patients=None):
+    names = patients or [f"p{i}" for i in range(len(dices))]
+    return [Scored(name, "polyp", True, 0.0, value, (0.1, squares)) for name, value in zip(names, dices, strict=True)]
+
+
+def test_a_new_target_must_reach_the_floor_and_beat_a_square():
+    added = frozenset({"polyp"})
+    assert judge(new_target([0.5] * 6), added).ruling is Ruling.PROMOTE
+    low = judge(new_target([0.2] * 6, squares=0.1), added)
+    assert (low.ruling, low.figures["labels"]["polyp"]["best_square"]) == (Ruling.REFUSE, 0.1)
+    blind = judge(new_target([0.5] * 6, squares=0.6), added)
+    assert blind.ruling is Ruling.REFUSE
+    assert "0.600" in blind.reason
+    assert judge(new_target([0.2] * 6, squares=0.1)).ruling is Ruling.PROMOTE, "what was covered before is compared"
+
+
+def test_a_new_target_on_few_kept_patients_waits_for_a_person():
+    found = judge([*scored([0.0] * 6), *new_target([0.9, 0.9])], frozenset({"polyp"}))
+    assert found.ruling is Ruling.ASK
+    assert "polyp" in found.reason
+    gone = judge(scored([0.0] * 6), frozenset({"polyp"}))
+    assert gone.ruling is Ruling.ASK
+
+
+def test_the_squares_know_nothing_of_the_picture():
+    from wetread.evaluation.gate import SQUARES, square_scores
+
+    truth = np.zeros((2, 100, 80), bool)
+    truth[1, 30:70, 24:56] = True
+    found = dict(zip(SQUARES, square_scores(Mask.from_dense(truth)), strict=True))
+    assert found[0.4] == 1.0
+    assert found[1.0] == pytest.approx(2 * 0.16 / 1.16)

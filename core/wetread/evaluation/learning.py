@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from wetread.errors import ReadCancelled
 from wetread.evaluation.gate import RULE, Judgement, Ruling, judge, measured
-from wetread.model.checkpoint import MODEL_FILE
+from wetread.model.checkpoint import MODEL_FILE, TAUGHT_FILE, load_model, read_info
 from wetread.reading import Reader
 from wetread.review import model_history
 from wetread.training.fine_tune import FineTune, fine_tune, save_fine_tuned
 from wetread.training.from_ledger import Examples, examples_from_ledger
 from wetread.training.ledger_lessons import LedgerLessons
 from wetread.training.ledger_rewards import reward_tune
+from wetread.training.taught import LEAST_TAUGHT, parted, statement_of, teach
 
 if TYPE_CHECKING:
     import threading
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from wetread.model.checkpoint import ModelInfo
     from wetread.model.versions import ModelVersions
     from wetread.review.ledger import Ledger
+    from wetread.training.from_ledger import LedgerExample
 
 KINDS = ("head", "sft", "drpo")
 GATE = "gate"
@@ -112,7 +114,13 @@ def learn(
     learned = {"kind": turn.kind, "steps": turn.steps, "seed": turn.seed, "ledger_number": number, "ledger_hash": head,
                "counts": examples.counts(), "left_out": dict(examples.left_out)}  # fmt: skip
     with versions.adding(name) as folder:
-        _train(old, examples, turn, folder, _statement(old, name, learned), tell, cancel)
+        known, taught, patients = parted(old, examples.examples)
+        for label, count in patients.items():
+            if count < LEAST_TAUGHT:
+                examples.left_out[f"{label}: {count} of {LEAST_TAUGHT} patients that a new target needs"] += 1
+        learned["taught_patients"] = patients
+        said = _statement(old, name, learned) | statement_of(old, taught, patients)
+        _train(old, known, taught, turn, folder, said, tell, cancel)
     new = versions.info(name)
     model_history.note(ledger, model_history.TRAINED, actor, new, learned=learned, parent=old.weights_sha256)
     judgement = _judged(examples, archive, old, new, tell)
@@ -125,29 +133,44 @@ def learn(
 
 
 def _train(
-    old: ModelInfo, examples: Examples, turn: Turn, folder: Path, statement: dict[str, Any],
-    tell: Callable[[Progress], None], cancel: threading.Event | None,
+    old: ModelInfo, known: list[LedgerExample], taught: list[LedgerExample], turn: Turn, folder: Path,
+    statement: dict[str, Any], tell: Callable[[Progress], None], cancel: threading.Event | None,
 ) -> None:  # fmt: skip
-    lessons = LedgerLessons(examples.examples, turn.seed)  # refuses where there is nothing new
-    if turn.kind == "drpo":
-        _train_by_rewards(old, examples, turn, folder, statement, tell, cancel)
-        return
-    plan = FineTune(turn.kind, turn.steps, turn.batch, turn.learning_rate, turn.seed)
-    model, tokenizer = fine_tune(
-        old, lessons, plan, lambda step, loss: tell(Progress("training", step, turn.steps, loss)), cancel
-    )
-    save_fine_tuned(model, tokenizer, old, statement, folder)
+    """What the model knows by name first, by the kind that was asked for; then the head for taught targets.
+
+    Where the words have moved, that head has to be taught anew, for it reads their states.
+    """
+    new = [any(not example.earlier for example in part) for part in (known, taught)]
+    plan = FineTune("sft" if turn.kind == "sft" else "head", turn.steps, turn.batch, turn.learning_rate, turn.seed)
+    if not new[1] or new[0]:
+        lessons = LedgerLessons(known, turn.seed, old.labels)  # refuses where there is nothing new
+
+    def report(step: int, loss: dict[str, float]) -> None:
+        tell(Progress("training", step, turn.steps, loss))
+
+    if new[0] and turn.kind == "drpo":
+        _train_by_rewards(old, known, turn, folder, statement, tell, cancel)
+    else:
+        model, tokenizer = fine_tune(old, lessons, plan, report, cancel) if new[0] else load_model(old)
+        save_fine_tuned(model, tokenizer, old, statement, folder)
+    kept = old.folder / TAUGHT_FILE
+    if kept.is_file():
+        shutil.copy2(kept, folder / TAUGHT_FILE)
+    moved = new[0] and turn.kind != "head"
+    if new[1] or (moved and taught):
+        rate = turn.learning_rate if turn.kind == "head" else None
+        teach(read_info(folder), taught, replace(plan, kind="head", learning_rate=rate), folder, report, cancel)
 
 
 def _train_by_rewards(
-    old: ModelInfo, examples: Examples, turn: Turn, folder: Path, statement: dict[str, Any],
+    old: ModelInfo, examples: list[LedgerExample], turn: Turn, folder: Path, statement: dict[str, Any],
     tell: Callable[[Progress], None], cancel: threading.Event | None,
 ) -> None:  # fmt: skip
     if cancel is not None and cancel.is_set():
         raise ReadCancelled("The training was stopped; nothing was written.")
     tell(Progress("training", 0, turn.steps))
     with tempfile.TemporaryDirectory(prefix="wetread-drpo-") as run:
-        made = reward_tune(old, examples.examples, turn.steps, turn.seed, Path(run), lambda line: None,
+        made = reward_tune(old, examples, turn.steps, turn.seed, Path(run), lambda line: None,
                            turn.learning_rate)  # fmt: skip
         said = json.loads((old.folder / MODEL_FILE).read_text(encoding="utf-8"))
         for file in made.iterdir():
@@ -176,6 +199,6 @@ def _judged(
     finally:
         before.close()
         after.close()
-    found = judge(scored)
+    found = judge(scored, frozenset(new.labels) - frozenset(old.labels))
     found.figures["reads_without_image"] = missing
     return found

@@ -11,8 +11,13 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from wetread.findings import Box, BoxFrame
+from wetread.model.tokenizer import SEG_TOKEN
+
+if TYPE_CHECKING:
+    from wetread.terminology import Modality
 
 ABSTAINED = "not covered"
 NOTHING_FOUND = "none"
@@ -59,6 +64,11 @@ def write_answer(reasoning: str, objects: tuple[AnswerObject, ...], diagnoses: t
         items.append(json.dumps(fields | {"label": item.label}) + mark)
     listed = "[" + ", ".join(items) + "]"
     return f"<think>\n{reasoning}\n</think>\n```json\n{listed}\n```\n\\boxed{{{', '.join(diagnoses)}}}"
+
+
+def dictated_answer(modality: Modality, label: str) -> str:
+    """The answer that names what a question asked for, without a box: equal for every picture of a modality."""
+    return write_answer(f"{modality.value}: {label}?", (AnswerObject(label, None),), (label,), SEG_TOKEN)
 
 
 def parse_answer(text: str, frame: BoxFrame = BoxFrame.MODEL) -> Answer:

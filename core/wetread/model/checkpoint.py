@@ -46,6 +46,8 @@ __all__ = ["GROUNDING_FILE", "MODEL_FILE", "SHIPPED", "ModelInfo", "head_size", 
 
 GROUNDING_FILE = "grounding.safetensors"
 ECG_FILE = "ecg.safetensors"
+TAUGHT_FILE = "taught.safetensors"
+"""A second grounding head, for the targets that a site taught by corrections (`ModelInfo.taught`)."""
 PUBLISHED_ECG = {"embed_dim": 768, "depth": 12, "num_heads": 16, "normalisation": "z-score"}
 """Of QoQ-Med-Omni (DDVD233/QoQ_Med @97f7f3d); its normalisation is that of EasyR1's preparation, nobody states it."""
 LONGEST_NAME = 64
@@ -84,6 +86,8 @@ class ModelInfo:
         volume_query: how an answer is grounded on further planes: ``own`` (the language model reads each with the
             answer) or ``fixed`` (the `<seg>` states of the written answer serve all).
         ecg: settings of the ECG encoder (`ecg.ECGSettings`); empty where there is none.
+        taught: target -> how many patients' corrections taught it. The language model never learned its name: it is
+            found where a question names it, by the second head.
     """
 
     name: str
@@ -111,6 +115,7 @@ class ModelInfo:
     images: int = 1
     volume_query: str = "own"
     ecg: dict[str, Any] = field(default_factory=dict)
+    taught: dict[str, int] = field(default_factory=dict)
 
     @property
     def device_uid(self) -> str:
@@ -157,7 +162,7 @@ def read_info(model: str | Path, adapter: str | Path | None = None, options: Mod
     complete = said if base == folder else said_by(base)
     statement = (complete or _derived(base, model if base == folder else None)) | said
     digests = [hash_of_files(weight_files(base))]
-    own = [folder / name for name in (GROUNDING_FILE, ECG_FILE) if (folder / name).is_file()]
+    own = [folder / name for name in (GROUNDING_FILE, ECG_FILE, TAUGHT_FILE) if (folder / name).is_file()]
     if base != folder and own:
         digests.append(hash_of_files(own))
     merged = None
@@ -197,6 +202,7 @@ def _info(said: dict[str, Any], folder: Path, base: Path, adapter: Adapter | Non
             volume_query=str(said.get("volume_query", "own")),
             grounds=any((place / GROUNDING_FILE).is_file() for place in (folder, base)),
             ecg=dict(said.get("ecg", {})),
+            taught={str(label): int(count) for label, count in said.get("taught", {}).items()},
         )
     except (KeyError, ValueError, TypeError, IndexError, AttributeError) as error:
         raise ModelUnavailable(
@@ -300,13 +306,13 @@ def save_model(
     (folder / MODEL_FILE).write_text(json.dumps(statement, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
-def save_head(head: Any, folder: Path) -> None:
-    """Write the grounding head alone, bfloat16: all that a companion folder needs beside its `wetread.json`."""
+def save_head(head: Any, folder: Path, name: str = GROUNDING_FILE) -> None:
+    """Write a grounding head alone, bfloat16: all that a companion folder needs beside its `wetread.json`."""
     from safetensors.torch import save_file
     from torch import bfloat16
 
     weights = {
-        name: (value.to(bfloat16) if value.is_floating_point() else value).contiguous()
-        for name, value in head.state_dict().items()
+        key: (value.to(bfloat16) if value.is_floating_point() else value).contiguous()
+        for key, value in head.state_dict().items()
     }
-    save_file(weights, folder / GROUNDING_FILE)
+    save_file(weights, folder / name)

@@ -15,6 +15,7 @@ import torch
 
 from wetread.model.backbone import IMAGE_TYPE, VIDEO_TYPE
 from wetread.model.chat import object_ends, prompt_ids
+from wetread.model.checkpoint import TAUGHT_FILE
 from wetread.model.ecg import ECGTower, load_ecg
 from wetread.model.encoded import Encoded, EncodedVideo, bundle
 from wetread.model.families import TIME_SERIES_TOKEN
@@ -56,6 +57,7 @@ class LoadedModel:
         ecg: float32, from ECGs to soft tokens (`ecg.ECGTower`); None without one.
         device: where backbone and head lie.
         dtype: of the backbone; the head is float32 always.
+        taught: the same backbone with the head for taught targets; None where a site taught none.
     """
 
     info: ModelInfo
@@ -67,6 +69,7 @@ class LoadedModel:
     ecg: ECGTower | None
     device: torch.device
     dtype: torch.dtype
+    taught: GroundedModel | None = None
 
     @property
     def head(self) -> GroundingHead | None:
@@ -202,7 +205,10 @@ class LoadedModel:
         inputs = self.forward_inputs(sequences.ids, encoded, sequences.present)
         return self.backbone.model(**inputs, use_cache=False).last_hidden_state
 
-    def ground(self, encoded: Encoded, sequences: Sequences, hidden: Tensor, own: int = 0, **loop: Any) -> Grounding:
+    def ground(
+        self, encoded: Encoded, sequences: Sequences, hidden: Tensor, own: int = 0, *, taught: bool = False,
+        **loop: Any,
+    ) -> Grounding:  # fmt: skip
         """Masks, boxes and presence at every mark.
 
         Args:
@@ -210,18 +216,20 @@ class LoadedModel:
             sequences: B rows.
             hidden: (B, S, D) from `hidden_states` or from a hook on `backbone.model.language_model.norm`.
             own: which picture of each row is grounded.
+            taught: by the head for taught targets.
             loop: passed on to `GroundedModel.ground`.
 
         Raises:
             ValueError: the model has no head.
         """
-        if self.grounded is None:
+        model = self.taught if taught else self.grounded
+        if model is None:
             raise ValueError(f"{self.info.name} has no grounding head.")
         per_row = len(encoded) // len(hidden)
         seen = encoded.picked([row * per_row + own for row in range(len(hidden))])
         pictures = torch.stack([_for_head(picture) for picture in seen.pictures])
         features = bundle([tokens.float() for tokens in seen.features.pooler_output], None)
-        return self.grounded.ground(pictures, sequences, features, seen.grid, hidden.float(), **loop)
+        return model.ground(pictures, sequences, features, seen.grid, hidden.float(), **loop)
 
 
 def load_model(info: ModelInfo, options: ModelOptions | None = None) -> LoadedModel:
@@ -239,9 +247,11 @@ def load_model(info: ModelInfo, options: ModelOptions | None = None) -> LoadedMo
     family, preprocessing, backbone = load_backbone(info, tokenizer, chosen)
     head = load_head(info, int(backbone.config.text_config.hidden_size))
     grounded = GroundedModel(backbone, head.to(chosen.device)).eval() if head is not None else None
+    second = load_head(info, int(backbone.config.text_config.hidden_size), TAUGHT_FILE) if info.taught else None
+    taught = GroundedModel(backbone, second.to(chosen.device)).eval() if second is not None else None
     ecg = load_ecg(info, int(backbone.config.text_config.hidden_size)).to(chosen.device) if info.ecg else None
     return LoadedModel(info, family, preprocessing, backbone, tokenizer, grounded, ecg,
-                       torch.device(str(chosen.device)), backbone.dtype)  # fmt: skip
+                       torch.device(str(chosen.device)), backbone.dtype, taught)  # fmt: skip
 
 
 def _slim(features: Any) -> Any:

@@ -265,22 +265,22 @@ def _three(given: Any, default: tuple[float, float, float]) -> tuple[float, floa
     return red, green, blue
 
 
-def load_head(info: ModelInfo, language: int) -> GroundingHead | None:
-    """The grounding head of the companion or the model; None where there is none."""
+def load_head(info: ModelInfo, language: int, name: str = GROUNDING_FILE) -> GroundingHead | None:
+    """The grounding head of the companion or the model, kept under this name; None where there is none."""
     from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     from wetread.model.grounding import GroundingHead
 
-    files = [place / GROUNDING_FILE for place in (info.folder, info.backbone_folder)]
+    files = [place / name for place in (info.folder, info.backbone_folder)]
     file = next((file for file in files if file.is_file()), None)
     if file is None:
         return None
     try:
         head = GroundingHead(head_size(info.head, language))
         weights = load_file(file)
-        head.load_state_dict({name: value.float() if value.is_floating_point() else value
-                              for name, value in weights.items()})  # fmt: skip
+        head.load_state_dict({key: value.float() if value.is_floating_point() else value
+                              for key, value in weights.items()})  # fmt: skip
     except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise ModelUnavailable(f"the grounding head does not load ({_short(error)})", file, REPAIR) from error
     return head.eval()

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING
 
 from wetread.findings import Box, BoxFrame
 from wetread.geometry import Resize, clip_to_image
-from wetread.model.answers import NOTHING_FOUND, Answer, parse_answer
+from wetread.model.answers import NOTHING_FOUND, Answer, dictated_answer, parse_answer
 from wetread.model.families import family_named
-from wetread.model.prompts import words_for
+from wetread.model.prompts import asked_label, words_for
 from wetread.reading.beside import beside_words, middle, relation
 from wetread.reading.caches import plane_key
 from wetread.reading.coverage import modality_gap, narrowed
@@ -71,11 +71,30 @@ class Told:
 
 def tell(request: Request) -> Told:
     """Write the answer to a request; each further try starts with "looking"."""
+    if asked_label(request.question) in request.info.taught:
+        return _dictated(request)
     if request.info.images < 2:
         return _one_picture_at_a_time(request)
     if len(request.sample.planes) > 1:
         return _two_passes(request)
     return _together(request)
+
+
+def _dictated(request: Request) -> Told:
+    """What a site taught by corrections has a name that the model cannot write: the question names it for the model.
+
+    The answer is the same for every picture, so it claims nothing: whether the target is there, and where, is the
+    head's to say (`ModelInfo.taught`).
+    """
+    plane = candidate_planes(len(request.sample.planes))[0]
+    label, modality = str(asked_label(request.question)), request.sample.modality
+    text = words_for(request.info, modality, request.question)
+    written = request.engine.dictate(request.encode([plane]), text, dictated_answer(modality, label))
+    patients = request.info.taught[label]
+    remark = (f"{label}: learned here from the corrections on {patients} patients; found by the mask alone, the words "
+              "are measured on it")  # fmt: skip
+    return Told(written, parse_answer(written.text, request.info.box_frame), plane, _seen(request, plane), text,
+                (remark,))  # fmt: skip
 
 
 def candidate_planes(count: int) -> list[int]:

@@ -57,11 +57,13 @@ def size_gap(info: ModelInfo, targets: Sequence[Target], sample: Sample) -> str:
 def narrowed(info: ModelInfo, sample: Sample, question: str) -> str:
     """The question to ask: an open one becomes the question for the only target that was learned at this size.
 
-    Of two structures of one modality that look alike when scaled, the size of the image tells which can be meant.
+    Of two structures of one modality that look alike when scaled, the size of the image tells which can be meant; and
+    a taught target has to be named (`ModelInfo.taught`).
     """
     possible = [t for t in map(find_target, info.labels) if t is not None and sample.modality in t.modalities]
     learned = [target for target in possible if is_learned_size(info, target, sample)]
-    if question != FIND_ALL or len(learned) != 1 or len(possible) == 1:
+    taught = learned[:1] if learned and learned[0].label in info.taught else []
+    if question != FIND_ALL or len(learned) != 1 or (len(possible) == 1 and not taught):
         return question
     return segment_question(learned[0].label)
 

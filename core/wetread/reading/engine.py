@@ -172,6 +172,20 @@ class InProcessEngine:
         hidden = torch.stack(row.hidden) if row.hidden and not changed else None
         return Written(words, prompt, tuple(row.answer), row.finished, hidden, encoded)
 
+    def dictate(self, encoded: Encoded, text: str, answer: str) -> Written:
+        """An answer that is not the model's own words, as if it had been written about encoded pictures.
+
+        Args:
+            encoded: the pictures, in the order in which they are shown.
+            text: the user's words, see `prompts.user_text`.
+            answer: with its `<seg>` marks.
+        """
+        model = self.load()
+        with self._tokenizing:
+            prompt = tuple(model.prompt(text, encoded))
+            tokens = tuple(model.tokenizer(answer, add_special_tokens=False)["input_ids"])
+        return Written(self._decode(tokens), prompt, tokens, finished=True, dictated=True)
+
     def segs(self, written: Written) -> int:
         """Number of marked objects in an answer: the K of `ground`."""
         return len(self.load().marks(written.answer))

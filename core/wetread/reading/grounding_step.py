@@ -32,6 +32,7 @@ class Task:
         prompt: token ids, with as many placeholders as `shown` has visual tokens.
         answer: token ids.
         hidden: (T, D) states of the answer's tokens where they are known.
+        taught: to be grounded by the head for taught targets.
     """
 
     shown: Encoded
@@ -39,10 +40,12 @@ class Task:
     prompt: tuple[int, ...]
     answer: tuple[int, ...]
     hidden: Tensor | None
+    taught: bool = False
 
     def group(self, marks: int) -> Hashable:
-        """Tasks of one group can share a batch: number and size of pictures, number of marks."""
-        return tuple(tuple(p.shape) for p in self.shown.pictures), self.shown.video is None, self.own, marks
+        """Tasks of one group can share a batch: number and size of pictures, number of marks, head."""
+        sizes = tuple(tuple(picture.shape) for picture in self.shown.pictures)
+        return sizes, self.shown.video is None, self.own, marks, self.taught
 
 
 def task_for(model: LoadedModel, picture: Encoded, written: Written, own: int = 0, *, fixed: bool = False) -> Task:
@@ -52,6 +55,8 @@ def task_for(model: LoadedModel, picture: Encoded, written: Written, own: int = 
     written about, or for any picture where the query is to be `fixed`: then only its visual tokens are new.
     """
     about = written.about
+    if written.dictated:
+        return Task(picture, 0, written.prompt, written.answer, None, taught=True)
     if fixed and written.hidden is not None and len(written.hidden) == len(written.answer):
         return Task(picture, 0, written.prompt, written.answer, written.hidden)
     if about is None or not len(about):
@@ -75,7 +80,7 @@ def ground_tasks(model: LoadedModel, tasks: Sequence[Task]) -> list[Grounded]:
     sequences = pad_marked([list(t.answer) for t in tasks], [0] * len(tasks), marks, model.pad).to(model.device)
     states = torch.nn.utils.rnn.pad_sequence([h for h in known if h is not None], batch_first=True)
     own = joined([_without_video(task.shown.picked([task.own])) for task in tasks])
-    grounding = model.ground(own, sequences, states)
+    grounding = model.ground(own, sequences, states, taught=tasks[0].taught)
     logits = grounding.mask_logits.float().cpu().numpy()
     presence = grounding.presence_logits[-1].sigmoid().float().cpu().numpy()
     return [Grounded(logits[i : i + 1], presence[i : i + 1]) for i in range(len(tasks))]

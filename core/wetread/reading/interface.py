@@ -62,6 +62,9 @@ class ReadEngine(Protocol):
     ) -> Written:
         """The answer to `text` about encoded pictures; `on_text` is called in the caller's thread."""
 
+    def dictate(self, encoded: Any, text: str, answer: str) -> Written:
+        """An answer that is not the model's own words, with its `<seg>` marks, as if it had been written."""
+
     def segs(self, written: Written) -> int:
         """Number of objects of an answer that can be grounded: the K of `ground`; 0 without a grounding head."""
 

@@ -141,7 +141,7 @@ class Reader:
         found = Interpretation((), told.answer.reasoning)
         if not told.answer.abstained:
             found = interpret(request, told, self.blanked)
-            if self.second_look and found.findings:
+            if self.second_look and found.findings and not told.written.dictated:
                 told, found = look_again(request, told, found, self.blanked, self.second_look)
         listener(ReadEvent("done", 1.0))
         return self._read(request, told, found, began)
@@ -155,7 +155,7 @@ class Reader:
             uid=uid,
             question=request.question,
             # Words about what the model cannot answer for belong in no report; `answer` keeps them.
-            reasoning="" if found.abstention and not told.answer.abstained else told.answer.reasoning,
+            reasoning="" if found.abstention and not told.answer.abstained else _reasoning(told, found),
             findings=tuple(replace(f, tracking_uid=t) for f, t in zip(found.findings, tracked, strict=True)),
             diagnoses=() if found.abstention else self._diagnoses(told.answer, found),
             abstention=found.abstention,
@@ -190,6 +190,14 @@ class Reader:
         return uids.derived(uids.READS, "|".join(parts))
 
 
+def _reasoning(told: Told, found: Interpretation) -> str:
+    """The model's words; of a dictated answer, which says nothing, those that are measured on the masks."""
+    if not told.written.dictated:
+        return told.answer.reasoning
+    named = " or ".join(item.label for item in told.answer.objects)
+    return " ".join(finding.description for finding in found.findings) or f"No {named} seen."
+
+
 def _remarks(request: Request, told: Told, found: Interpretation) -> list[str]:
     """Everything the engine has to say about a read."""
     remarks = list(told.answer.defects)
@@ -199,6 +207,8 @@ def _remarks(request: Request, told: Told, found: Interpretation) -> list[str]:
         remarks.append(f"held to what was pointed at: {request.pointing.words()}")
     remarks += [*told.remarks, *found.remarks]
     planes = len(request.sample.planes)
+    if told.written.dictated:
+        return remarks
     if planes > 1:
         return [*remarks, f"the words are about plane {told.plane + 1} of {planes}"]
     return remarks + [

@@ -157,6 +157,11 @@ class RemoteEngine:
         said.say(words)
         return Written(words, prompt, tuple(answer), completion.finished, None, encoded)  # type: ignore[arg-type]
 
+    def dictate(self, encoded: RemotePictures, text: str, answer: str) -> Written:
+        """By the local weights; see `InProcessEngine.dictate`."""
+        local = self._local()
+        return local.dictate(local.encode(encoded.pictures, encoded.keys or None), text, answer)
+
     def segs(self, written: Written) -> int:
         """Number of marked objects of an answer; 0 where the model has no grounding head."""
         return self._local().segs(written) if self.info.grounds else 0

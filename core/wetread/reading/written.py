@@ -25,6 +25,7 @@ class Written:
         hidden: (T, D) last hidden states of the answer's T tokens, seen while they were written; None where the
             engine does not give them.
         about: the pictures of the prompt, to which `hidden` belongs; None as above.
+        dictated: the question named a taught target, and the answer was put into the model's mouth (`dictated`).
     """
 
     text: str
@@ -33,6 +34,7 @@ class Written:
     finished: bool
     hidden: torch.Tensor | None = field(default=None, compare=False, repr=False)
     about: Encoded | None = field(default=None, compare=False, repr=False)
+    dictated: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)

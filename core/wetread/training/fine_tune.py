@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -46,6 +47,7 @@ class FineTune:
         batch: lessons a step.
         learning_rate: after the warm-up; that of the kind when None.
         seed: of whatever is random in a step.
+        decay: let the learning rate fall along a cosine to a fiftieth of it.
     """
 
     kind: Literal["head", "sft"]
@@ -53,11 +55,18 @@ class FineTune:
     batch: int = 4
     learning_rate: float | None = None
     seed: int = 0
+    decay: bool = False
 
     @property
     def rate(self) -> float:
         """Learning rate after the warm-up."""
         return LEARNING_RATES[self.kind] if self.learning_rate is None else self.learning_rate
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step, counted from 0."""
+        warm = min(1.0, (step + 1) / min(WARM_UP, self.steps))
+        fallen = 0.02 + 0.49 * (1 + math.cos(math.pi * step / self.steps)) if self.decay else 1.0
+        return self.rate * warm * fallen
 
 
 def fine_tune(
@@ -79,10 +88,18 @@ def fine_tune(
         ReadCancelled: `cancel` was set.
     """
     model, tokenizer = load_model(info)
+    return trained(model, tokenizer, lessons, plan, report, cancel), tokenizer
+
+
+def trained(
+    model: GroundedModel, tokenizer: PreTrainedTokenizerFast, lessons: Source, plan: FineTune,
+    report: Callable[[int, dict[str, float]], None], cancel: threading.Event | None = None,
+) -> GroundedModel:  # fmt: skip
+    """The model itself, after the steps of a plan; see `fine_tune`."""
     torch.manual_seed(plan.seed)
     model.backbone.requires_grad_(plan.kind == "sft")
-    trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    optimiser = torch.optim.AdamW(trained, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01)
+    moved = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    optimiser = torch.optim.AdamW(moved, lr=plan.rate, betas=(0.9, 0.98), weight_decay=0.01)
     model.train()
     if plan.kind == "head":
         model.backbone.eval()
@@ -93,10 +110,10 @@ def fine_tune(
         if cancel is not None and cancel.is_set():
             raise ReadCancelled("The training was stopped; nothing was written.")
         for group in optimiser.param_groups:
-            group["lr"] = plan.rate * min(1.0, (step + 1) / min(WARM_UP, plan.steps))
+            group["lr"] = plan.rate_at(step)
         batch = make_batch(_drawn(lessons, plan), tokenizer)
         report(step + 1, train_step(model, optimiser, batch, tokenizer))
-    return model.eval(), tokenizer
+    return model.eval()
 
 
 def _drawn(lessons: Source, plan: FineTune) -> list[Lesson]:

@@ -80,6 +80,7 @@ class LedgerExample:
         present: label -> bool (rows, columns).
         absent: label -> what was rejected, bool (rows, columns).
         earlier: from before the ledger number that the run began at: replay.
+        field_mm: longer side of the image, where its spacing is known.
     """
 
     read_uid: str
@@ -89,6 +90,7 @@ class LedgerExample:
     present: Mapping[str, NDArray[np.bool_]]
     absent: Mapping[str, NDArray[np.bool_]]
     earlier: bool = False
+    field_mm: float | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -192,6 +194,7 @@ def sample_of(judged: Judged, archive: Archive) -> Sample:
 
 def planes_of(judged: Judged, sample: Sample, earlier: bool = False) -> list[LedgerExample]:
     """The planes of a read that are worth learning from, evenly spread over what is marked."""
+    from wetread.reading.coverage import field_mm
     from wetread.reading.pictures import pictures
 
     absent = {label: mask for label, mask in judged.absent.items() if mask is not None and not earlier}
@@ -205,7 +208,7 @@ def planes_of(judged: Judged, sample: Sample, earlier: bool = False) -> list[Led
         gone = {n: m.planes[index] for n, m in absent.items() if index in m.planes and n not in here}
         if here or gone:
             found.append(LedgerExample(judged.read_uid, judged.patient, judged.modality, shown(index), here, gone,
-                                       earlier))  # fmt: skip
+                                       earlier, field_mm(sample)))  # fmt: skip
     return found
 
 

@@ -26,7 +26,7 @@ from wetread.training import phantoms
 from wetread.training.manifests import Example, index, split
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from numpy.typing import NDArray
 
@@ -100,14 +100,16 @@ class Lessons:
         seg: the mark written after each object.
         seed: of the generator; `state` and `restore` make a run resumable.
         part: of the sets that keep groups out: what may be trained on, or what was kept out, for measuring.
+        covered: labels that the model answers for: it is never taught to abstain on them.
     """
 
     def __init__(
         self, root: Path, sets: list[SetConfig], drawn: float, uncovered: float, seg: str, seed: int,
-        part: Part = "train",
+        part: Part = "train", covered: Collection[str] = (),
     ) -> None:  # fmt: skip
         self._sets = [_load(root, config, part) for config in sets]
         self._seg = seg
+        self._unknowns = [label for label in UNKNOWN_LABELS if label not in covered]
         weights = np.array([*(c.weight for c in sets), drawn, uncovered], dtype=np.float64)
         self._shares = weights / weights.sum()
         self._rng = np.random.default_rng(seed)
@@ -158,7 +160,7 @@ class Lessons:
             picture, _ = _cropped(source.examples[int(self._rng.integers(len(source.examples)))], source.config,
                                   self._rng)  # fmt: skip
         question = FIND_ALL if self._rng.random() < 0.5 else segment_question(self._unknown())
-        return Lesson(_jittered(picture, self._rng), modality, question, abstaining_answer(modality, None), ())
+        return Lesson(jittered(picture, self._rng), modality, question, abstaining_answer(modality, None), ())
 
     def _from_drawn(self) -> Lesson:
         labels: tuple[str, ...]
@@ -184,7 +186,7 @@ class Lessons:
         self, picture: NDArray[np.uint8], masks: Mapping[str, NDArray[np.bool_]], modality: Modality,
         labels: tuple[str, ...],
     ) -> Lesson:  # fmt: skip
-        picture = _jittered(picture, self._rng)
+        picture = jittered(picture, self._rng)
         chance = self._rng.random()
         if chance < 0.06:
             label = self._unknown()
@@ -209,7 +211,7 @@ class Lessons:
                        teaches_words=False)  # fmt: skip
 
     def _unknown(self) -> str:
-        return UNKNOWN_LABELS[int(self._rng.integers(len(UNKNOWN_LABELS)))]
+        return self._unknowns[int(self._rng.integers(len(self._unknowns)))]
 
 
 def true_answer(
@@ -289,7 +291,7 @@ def _cropped(
     return cut(example.picture), masks
 
 
-def _jittered(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+def jittered(picture: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Random gain, offset and (colour pictures) channel gains."""
     colour = bool(np.ptp(picture[::16, ::16], axis=2).any())
     gain = rng.uniform(0.75, 1.25) * (rng.uniform(0.85, 1.15, 3) if colour else 1.0)
