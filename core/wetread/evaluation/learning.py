@@ -110,15 +110,15 @@ def learn(
     old = versions.info()
     number, head = ledger.head()
     examples = examples_from_ledger(ledger, archive, since=model_history.learned_until(ledger, old))
+    known, taught, patients = parted(old, examples.examples)
+    for label, count in patients.items():
+        if count < LEAST_TAUGHT:
+            examples.left_out[f"{label}: {count} of {LEAST_TAUGHT} patients that a new target needs"] += 1
     name = versions.next_name(old.version)
     learned = {"kind": turn.kind, "steps": turn.steps, "seed": turn.seed, "ledger_number": number, "ledger_hash": head,
-               "counts": examples.counts(), "left_out": dict(examples.left_out)}  # fmt: skip
+               "counts": examples.counts(), "left_out": dict(examples.left_out),
+               "taught_patients": patients}  # fmt: skip
     with versions.adding(name) as folder:
-        known, taught, patients = parted(old, examples.examples)
-        for label, count in patients.items():
-            if count < LEAST_TAUGHT:
-                examples.left_out[f"{label}: {count} of {LEAST_TAUGHT} patients that a new target needs"] += 1
-        learned["taught_patients"] = patients
         said = _statement(old, name, learned) | statement_of(old, taught, patients)
         _train(old, known, taught, turn, folder, said, tell, cancel)
     new = versions.info(name)
