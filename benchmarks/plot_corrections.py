@@ -1,5 +1,7 @@
 """The figure of `docs/active-learning.md`: Dice against number of corrections, from the reports of `corrections.py`.
 
+One panel a report; bars are 95 % intervals over the pictures measured.
+
     python benchmarks/plot_corrections.py benchmarks/results/corrections-*.json --out docs/pictures/corrections.png
 """
 
