@@ -111,6 +111,11 @@ def _add_read(commands: _Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", default=DEFAULT_MODEL, metavar="NAME|PATH", help="default: %(default)s")
     parser.add_argument("--archive", metavar="URL|DIR", help="where UIDs are looked up and SEG and SR are stored")
     add_also(parser)
+    parser.add_argument(
+        "--segmentation", choices=("binary", "labelmap", "auto"), default="binary",
+        help="form of the SEG; auto: a label map, or BINARY where the archive does not take one, which is remembered; "
+        "overlapping masks are always BINARY; default: %(default)s",
+    )  # fmt: skip
     parser.add_argument("--modality", metavar="M", help="what a file that is not DICOM shows, e.g. pathology")
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="kept with the read; default: %(default)s")
     parser.add_argument(
@@ -290,6 +295,9 @@ def _convert_ecg(options: argparse.Namespace) -> int:
 def _read(options: argparse.Namespace) -> int:
     if bool(options.inputs) == bool(options.cohort):
         print("wetread read: give either INPUT or --cohort SOURCE", file=sys.stderr)
+        return USAGE
+    if options.cohort and options.segmentation != "binary":
+        print("wetread read: a cohort's SEG are binary; leave --segmentation out", file=sys.stderr)
         return USAGE
     if options.cohort:
         from wetread.commands.cohort import run as run_cohort

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -260,6 +260,25 @@ def store_outcome(outcome: Outcome, archive: Archive, sources: Sequence[Dataset]
     steps += [[dataset] for _, dataset in outcome.objects]
     held = [instance for step in steps for instance in archive.store(step).require_complete().instances]
     return StoreReport(tuple(held))
+
+
+def as_label_map(outcome: Outcome) -> Outcome:
+    """The outcome with a Label Map Segmentation and the SR that points to it, where the read allows one.
+
+    It is `outcome` itself where it does not: overlapping masks, no mask, a cine without a place in the patient, an ECG.
+    """
+    from wetread.imaging.soundness import quiet_pydicom
+    from wetread.imaging.waveform import Waveform
+    from wetread.reporting import build_seg, build_sr
+
+    sample = outcome.sample
+    if outcome.seg is None or isinstance(sample, Waveform):
+        return outcome
+    with quiet_pydicom():
+        seg = build_seg(outcome.read, sample, label_map=True)
+        if seg.SOPClassUID == outcome.seg.SOPClassUID:
+            return outcome
+        return replace(outcome, seg=seg, sr=build_sr(outcome.read, sample, seg, outcome.beside))
 
 
 def refuse_defects(outcome: Outcome) -> None:

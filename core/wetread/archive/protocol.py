@@ -25,6 +25,14 @@ class NotInArchive(ArchiveRefused):
     """The archive answers, and does not hold what was asked for."""
 
 
+class NotTaken(ArchiveRefused):
+    """The archive answered, and does not hold what it was sent; `report` says what became of each instance."""
+
+    def __init__(self, report: StoreReport, what: str, where: object, remedy: str) -> None:
+        super().__init__(what, where, remedy)
+        self.report = report
+
+
 class NotUid(ArchiveRefused):
     """What was given as a UID is none."""
 
@@ -95,12 +103,13 @@ class StoreReport:
         """This report, when everything is held.
 
         Raises:
-            ArchiveRefused: one line that counts and names what is not held.
+            NotTaken: one line that counts and names what is not held.
         """
         missing = [instance for instance in self.instances if not instance.is_held]
         if missing:
             first = missing[0]
-            raise ArchiveRefused(
+            raise NotTaken(
+                self,
                 f"{len(missing)} of {len(self.instances)} instances not stored ({first.state})",
                 first.sop_instance_uid or "an instance without a UID",
                 first.reason or "see the archive's own log",

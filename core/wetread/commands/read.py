@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING
 from wetread.archive import open_archive
 from wetread.commands.interrupt import cancel_on_interrupt
 from wetread.commands.loading import make_reader
-from wetread.commands.places import Series, open_inputs
+from wetread.commands.places import open_inputs
 from wetread.commands.pointed import pointing_of
 from wetread.commands.present import field, read_as_text
 from wetread.commands.progress import Progress
+from wetread.commands.segmentation_form import in_form, store_in_form
 from wetread.errors import RefusedInput
-from wetread.pipeline import check_output, read_series, store_outcome, write_outcome
+from wetread.pipeline import check_output, read_series, write_outcome
 from wetread.reporting import build_pdf
 
 if TYPE_CHECKING:
@@ -48,15 +49,22 @@ def run(options: argparse.Namespace) -> int:
             cancel=cancel,
         )
         progress.stage("writing the files")
+        binary, outcome = outcome, in_form(outcome, options.segmentation, archive)
         paths = write_outcome(outcome, folder, also)
     print(read_as_text(outcome.read, outcome.sample, with_reasoning=not progress.streamed))
     print("\n".join(field("Written", f"{folder}: {', '.join(path.name for path in paths)}")))
     if archive is not None:
         with Progress(quiet=options.quiet) as progress:
             progress.stage("storing in the archive")
-            report = store(outcome, archive, series, *beside)
+            sources = [d for one in (series, *beside) if one.wrapped for d in one.datasets]
+            kept = store_in_form(outcome, archive, sources, binary if options.segmentation == "auto" else None)
+            outcome, report = kept.outcome, kept.report
+            if kept.fell_back:
+                write_outcome(outcome, folder, also)  # the files are what was sent
             page = archive.store([build_pdf(outcome.read, outcome.sample)]) if "pdf" in also else None
         print("\n".join(stored_lines(outcome, archive, report)))
+        if kept.fell_back:
+            print("\n".join(field("", "The archive takes no label map: the SEG is BINARY, here and from now on.")))
         if page is not None:
             (held,) = page.require_complete().instances
             print("\n".join(field("  PDF", f"{held.sop_instance_uid}, {held.state}")))
@@ -68,11 +76,6 @@ def _refuse_inside(folder: Path, named: str) -> None:
     images = Path(named).absolute()
     if folder.resolve().is_relative_to(images.resolve()) and images.is_dir():
         raise RefusedInput("the output folder lies in the input folder", folder, "give a folder beside the images.")
-
-
-def store(outcome: Outcome, archive: Archive, *inputs: Series) -> StoreReport:
-    """Store a read's objects, and before them those of its series that no archive can know."""
-    return store_outcome(outcome, archive, [d for series in inputs if series.wrapped for d in series.datasets])
 
 
 def stored_lines(outcome: Outcome, archive: Archive, report: StoreReport) -> list[str]:

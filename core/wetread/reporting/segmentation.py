@@ -1,4 +1,4 @@
-"""Read to DICOM Segmentation (PS3.3 A.51): one BINARY segment per finding with a mask.
+"""Read to DICOM Segmentation (PS3.3 A.51): one segment per finding with a mask, BINARY or as a label map.
 
 highdicom places frames against the real source slices, so that gaps and tilt stay what they are; where there are
 hundreds of frames, `many_frames` multiplies what it wrote of one segment. The one thing it does not write, several
@@ -8,16 +8,22 @@ gives a valid object: one empty segment that says "No region marked".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from pydicom.uid import XRayAngiographicImageStorage, XRayRadiofluoroscopicImageStorage
+from pydicom.uid import (
+    ExplicitVRLittleEndian,
+    RLELossless,
+    XRayAngiographicImageStorage,
+    XRayRadiofluoroscopicImageStorage,
+)
 
 from wetread.findings import Mask
 from wetread.imaging.sample import SampleKind
 from wetread.reporting.content_items import coded
 from wetread.reporting.frame_segmentation import write_frames
 from wetread.reporting.identity import CHARACTER_SET, MANUFACTURER, derived_uid, name_text, source_headers, stamp
+from wetread.reporting.label_map import LABEL_MAP_SEGMENTATION, labels_of
 from wetread.reporting.many_frames import MANY, TEMPLATE_SIZE, frames_of, write_many
 from wetread.reporting.source_frames import chosen_frames, restore_frame_numbers, slices, used_planes
 from wetread.terminology import IMAGE_REGION, SPATIAL_CONCEPT
@@ -43,15 +49,18 @@ def segmented(read: Read) -> tuple[Finding, ...]:
     return tuple(f for f in read.findings if f.mask is not None and not f.mask.is_empty)
 
 
-def build_seg(read: Read, sample: Sample) -> Dataset:
+def build_seg(read: Read, sample: Sample, *, label_map: bool = False) -> Dataset:
     """The Segmentation of a read, complete with file meta information.
 
     Args:
         read: the read; masks index the planes of `sample`.
         sample: what was read; its headers need no pixel data.
+        label_map: write a Label Map Segmentation where the read allows one: masks that share no pixel, on
+            anything but a cine without a place in the patient. All else is BINARY all the same.
 
     Returns:
-        A Segmentation Storage dataset with UIDs derived from ``read.uid``.
+        A Segmentation Storage or Label Map Segmentation Storage dataset with UIDs derived from ``read.uid``; the two
+        forms have different UIDs.
 
     Raises:
         RefusedInput: planes of unequal spacing or orientation.
@@ -61,7 +70,7 @@ def build_seg(read: Read, sample: Sample) -> Dataset:
     descriptions = [_description(f, i, read) for i, f in enumerate(findings, start=1)] or [_empty_description(read)]
     headers = source_headers(sample)
     if _is_placed(sample) or (len(sample.planes) == 1 and not _is_multi_frame(headers[0])):
-        dataset = _with_highdicom(read, sample, headers, masks, descriptions)
+        dataset = _with_highdicom(read, sample, headers, masks, descriptions, label_map and bool(findings))
     else:
         dataset = write_frames(read, sample, headers, masks, descriptions)
     _finish(dataset, read, headers[0])
@@ -83,8 +92,9 @@ def _is_multi_frame(header: Dataset) -> bool:
 
 
 def _with_highdicom(
-    read: Read, sample: Sample, headers: list[Dataset], masks: list[Mask], descriptions: list[SegmentDescription]
-) -> Dataset:
+    read: Read, sample: Sample, headers: list[Dataset], masks: list[Mask], descriptions: list[SegmentDescription],
+    label_map: bool,
+) -> Dataset:  # fmt: skip
     from highdicom.seg import Segmentation
 
     planes = used_planes(sample, masks)
@@ -92,15 +102,19 @@ def _with_highdicom(
     multi_frame = len(headers) == 1 and "SharedFunctionalGroupsSequence" in headers[0]
     sources = [chosen_frames(headers[0], numbers)] if multi_frame else slices(sample, headers, planes)
 
-    def build(pixels: NDArray[np.uint8], described: list[SegmentDescription]) -> Dataset:
+    labels = labels_of(masks, planes) if label_map else None
+    form = "BINARY" if labels is None else "LABELMAP"
+    purpose = _purpose(is_label_map=labels is not None)
+
+    def build(pixels: NDArray[Any], described: list[SegmentDescription]) -> Dataset:
         return Segmentation(
             source_images=sources,
             pixel_array=pixels,
-            segmentation_type="BINARY",
+            segmentation_type=form,
             segment_descriptions=described,
-            series_instance_uid=derived_uid(read.uid, "seg series"),
+            series_instance_uid=derived_uid(read.uid, f"{purpose} series"),
             series_number=SERIES_NUMBER,
-            sop_instance_uid=derived_uid(read.uid, "seg"),
+            sop_instance_uid=derived_uid(read.uid, purpose),
             instance_number=1,
             manufacturer=MANUFACTURER,
             manufacturer_model_name=name_text(read.provenance.model),
@@ -108,17 +122,23 @@ def _with_highdicom(
             device_serial_number=name_text(read.provenance.weights_sha256[:16]),
             omit_empty_frames=any(not mask.is_empty for mask in masks),
             specific_character_set=CHARACTER_SET,
+            transfer_syntax_uid=ExplicitVRLittleEndian if labels is None else RLELossless,
         )
 
-    if not multi_frame and len(masks) > 1 and len(frames_of(masks)) >= MANY:
+    if labels is None and not multi_frame and len(masks) > 1 and len(frames_of(masks)) >= MANY:
         sops = {plane: str(sample.planes[plane].source.sop_instance_uid) for plane in planes}
         for header in sources:  # copies of ours
             header.Rows, header.Columns = TEMPLATE_SIZE
         return write_many(masks, sops, descriptions, build)
-    dataset = build(_stack(masks, planes, sample), descriptions)
+    dataset = build(_stack(masks, planes, sample) if labels is None else labels, descriptions)
     if multi_frame:
         restore_frame_numbers(dataset, numbers)
     return dataset
+
+
+def _purpose(*, is_label_map: bool) -> str:
+    """What the UIDs are derived for: objects of one read with other content have other UIDs."""
+    return "label map" if is_label_map else "seg"
 
 
 def _stack(masks: list[Mask], planes: list[int], sample: Sample) -> NDArray[np.uint8]:
@@ -201,6 +221,7 @@ def _finish(dataset: Dataset, read: Read, header: Dataset) -> None:
     dataset.SeriesNumber, dataset.SeriesDescription = SERIES_NUMBER, SERIES_DESCRIPTION
     dataset.ContentLabel, dataset.ContentDescription = "AI_FINDINGS", "AI findings (unreviewed)"
     stamp(dataset, read)
-    organisation = derived_uid(read.uid, "seg dimensions")
+    purpose = _purpose(is_label_map=dataset.SOPClassUID == LABEL_MAP_SEGMENTATION)
+    organisation = derived_uid(read.uid, f"{purpose} dimensions")
     for item in (*dataset.get("DimensionOrganizationSequence", []), *dataset.get("DimensionIndexSequence", [])):
         item.DimensionOrganizationUID = organisation

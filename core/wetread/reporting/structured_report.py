@@ -23,6 +23,7 @@ from wetread.reporting.identity import (
     source_headers,
     stamp,
 )
+from wetread.reporting.label_map import LABEL_MAP_SEGMENTATION
 from wetread.reporting.measurement import MAXIMUM_CONTOURS, outline
 from wetread.reporting.report_groups import finding_groups
 from wetread.reporting.segmentation import segmented
@@ -68,13 +69,17 @@ def build_sr(read: Read, sample: Sample, seg: Dataset, beside: PySequence[Sample
     evidence = source_headers(sample) + ([seg] if findings else [])  # images first: 3D Slicer loads evidence[0]
     known = {str(instance.SOPInstanceUID) for instance in evidence}
     evidence += [h for other in beside for h in source_headers(other) if str(h.SOPInstanceUID) not in known]
-    dataset = unreviewed_report(read, evidence, _root(read, sample, seg))
+    purpose = "sr of label map" if seg.SOPClassUID == LABEL_MAP_SEGMENTATION else "sr"
+    dataset = unreviewed_report(read, evidence, _root(read, sample, seg), purpose)
     stamp(dataset, read)
     return dataset
 
 
-def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset) -> Dataset:
-    """The document around a content tree: complete, preliminary and unverified, with UIDs derived from ``read.uid``."""
+def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset, purpose: str = "sr") -> Dataset:
+    """The document around a content tree: complete, preliminary and unverified.
+
+    Its UIDs are derived from ``read.uid`` and `purpose`: reports with other content have other UIDs.
+    """
     from highdicom.sr import Comprehensive3DSR
 
     # highdicom copies and searches the whole tree to learn what it refers to; of a hundred findings that takes longer
@@ -84,7 +89,7 @@ def unreviewed_report(read: Read, evidence: list[Dataset], content: Dataset) -> 
         content=references_of(content),
         series_instance_uid=derived_uid(read.uid, "sr series"),
         series_number=SERIES_NUMBER,
-        sop_instance_uid=derived_uid(read.uid, "sr"),
+        sop_instance_uid=derived_uid(read.uid, purpose),
         instance_number=1,
         manufacturer=MANUFACTURER,
         manufacturer_model_name=name_text(read.provenance.model),

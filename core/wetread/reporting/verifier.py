@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import pydicom
 from pydicom.dataelem import RawDataElement
 from pydicom.errors import InvalidDicomError
-from pydicom.uid import UID, SegmentationStorage
+from pydicom.uid import SegmentationStorage
 
 from wetread.errors import RefusedInput
 from wetread.imaging.inflation import check_inflation
 from wetread.imaging.soundness import quiet_pydicom
+from wetread.reporting.label_map import LABEL_MAP_SEGMENTATION
 from wetread.reporting.verify_chain import REPORTS
 from wetread.reporting.verify_report import report_defects
 from wetread.reporting.verify_segmentation import segmentation_defects
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
 
     from pydicom import Dataset
 
-LABEL_MAP_SEGMENTATION = UID("1.2.840.10008.5.1.4.1.1.66.7")  # pydicom 3.0 has no name for it
 SEGMENTATIONS = frozenset({SegmentationStorage, LABEL_MAP_SEGMENTATION})
 
 _UNDEFINED_LENGTH = 0xFFFFFFFF
