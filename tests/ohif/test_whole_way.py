@@ -251,6 +251,33 @@ def test_a_stroke_is_not_wiped_by_a_decision_that_comes_right_after_it(tab: View
         assert sum(tab.marked()) == marked - 50
 
 
+def test_what_the_host_says_late_of_a_box_is_no_correction(tab: Viewer, archive, serving, release):
+    """The host calls a box modified whenever it has measured it anew: also right before the box is taken off."""
+    series = ct_series(4)
+    archive.store(series).require_complete()
+    with serving(create_app(archive, BrightPixelReader(), viewer=release)) as url:
+        tab.open(url, str(series[0].StudyInstanceUID))
+        tab.read()
+        ((tracking, _),) = tab.findings()
+        tab.wait_for_box(tracking)
+        tab.drag_corner(tracking, 60, 45)
+        tab.wait_for_state(tracking, "corrected")
+        tab.part("reject").click()
+        tab.part("reason").fill("an artefact")
+        tab.page.evaluate(SAY_MODIFIED, tracking)
+        tab.part("reject-send").click()
+        tab.wait_for_state(tracking, "rejected")
+        tab.page.wait_for_timeout(1500)
+        assert tab.findings() == [(tracking, "rejected")]
+        tab.part("undo").click()
+        tab.wait_for_state(tracking, "corrected")
+
+
+SAY_MODIFIED = """(uid) => {
+  const { annotation, Enums } = window.cornerstoneTools;
+  const held = annotation.state.getAnnotation(`wetread-${uid}`);
+  window.cornerstone.triggerEvent(window.cornerstone.eventTarget, Enums.Events.ANNOTATION_MODIFIED, { annotation: held });
+}"""
 ERASE = """() => {
   const held = window.cornerstoneTools.segmentation.state.getSegmentations();
   const found = held.find((one) => one.segmentationId.startsWith("wetread-"));

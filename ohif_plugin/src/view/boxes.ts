@@ -9,6 +9,9 @@ import { conversions, imageBox, isMoved, worldHandles, type ImagePlane, type ToI
 const PREFIX = "wetread-";
 export const RECTANGLE = "RectangleROI";
 
+/** Where each box was put; the reader moved it if it is elsewhere. */
+const put = new Map<string, Vector3[]>();
+
 export const annotationUid = (tracking: string): string => PREFIX + tracking;
 export const trackingOf = (uid: string): string | null => (uid.startsWith(PREFIX) ? uid.slice(PREFIX.length) : null);
 
@@ -28,7 +31,7 @@ export function drawBoxes(read: Read, review: Review): void {
     place(annotationUid(state.tracking_uid), state.label, finding?.colour ?? [255, 200, 0], imageId, points);
   }
   for (const held of tools().annotation.state.getAllAnnotations()) {
-    if (held.annotationUID.startsWith(PREFIX) && !wanted.has(held.annotationUID)) tools().annotation.state.removeAnnotation(held.annotationUID);
+    if (held.annotationUID.startsWith(PREFIX) && !wanted.has(held.annotationUID)) takeOff(held.annotationUID);
   }
   renderAll();
 }
@@ -36,13 +39,19 @@ export function drawBoxes(read: Read, review: Review): void {
 /** Take all of our boxes off. */
 export function clearBoxes(): void {
   for (const held of tools().annotation.state.getAllAnnotations()) {
-    if (held.annotationUID.startsWith(PREFIX)) tools().annotation.state.removeAnnotation(held.annotationUID);
+    if (held.annotationUID.startsWith(PREFIX)) takeOff(held.annotationUID);
   }
   renderAll();
 }
 
+function takeOff(uid: string): void {
+  put.delete(uid);
+  tools().annotation.state.removeAnnotation(uid);
+}
+
 function place(uid: string, label: string, colour: number[], imageId: string, points: Vector3[]): void {
   const { annotation } = tools();
+  put.set(uid, points.map((point) => [...point]));
   const held = annotation.state.getAnnotation(uid);
   if (held && held.metadata.referencedImageId === imageId) {
     held.data.handles.points = points;
@@ -100,8 +109,9 @@ export function placedBox(read: Read, annotation: Annotation): PlacedBox | null 
   return box ? { plane, box } : null;
 }
 
-/** Where a finding's box was moved to; null where it is where it was. */
+/** Where the reader moved a finding's box to; null where it is where it was put, or was taken off meanwhile. */
 export function movedBox(read: Read, review: Review, annotation: Annotation): (PlacedBox & { tracking: string }) | null {
+  if (!put.has(annotation.annotationUID) || isSame(put.get(annotation.annotationUID)!, annotation.data.handles.points)) return null;
   const tracking = trackingOf(annotation.annotationUID);
   const state = review.findings.find((one) => one.tracking_uid === tracking);
   const placed = tracking && state ? placedBox(read, annotation) : null;
@@ -109,6 +119,9 @@ export function movedBox(read: Read, review: Review, annotation: Annotation): (P
   const stands = state.box && state.plane === placed.plane && !isMoved(state.box as Corners, placed.box);
   return stands ? null : { ...placed, tracking };
 }
+
+const isSame = (before: Vector3[], after: Vector3[]): boolean =>
+  before.length === after.length && before.every((point, at) => point.every((value, axis) => value === after[at]![axis]));
 
 export function viewports(): Viewport[] {
   return (cornerstone().getRenderingEngines() ?? []).flatMap((engine) => engine.getViewports());
