@@ -274,9 +274,9 @@ def test_what_the_host_says_late_of_a_box_is_no_correction(tab: Viewer, archive,
 
 
 SAY_MODIFIED = """(uid) => {
-  const { annotation, Enums } = window.cornerstoneTools;
-  const held = annotation.state.getAnnotation(`wetread-${uid}`);
-  window.cornerstone.triggerEvent(window.cornerstone.eventTarget, Enums.Events.ANNOTATION_MODIFIED, { annotation: held });
+  const { annotation: { state }, Enums: { Events } } = window.cornerstoneTools;
+  const { eventTarget, triggerEvent } = window.cornerstone;
+  triggerEvent(eventTarget, Events.ANNOTATION_MODIFIED, { annotation: state.getAnnotation(`wetread-${uid}`) });
 }"""
 ERASE = """() => {
   const held = window.cornerstoneTools.segmentation.state.getSegmentations();

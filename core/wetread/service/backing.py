@@ -14,6 +14,7 @@ from wetread.records.database import Database
 from wetread.review.desk import Desk
 from wetread.review.ledger import Ledger
 from wetread.review.memory import remembered_read
+from wetread.service.planes import plane_views
 from wetread.service.queue import Queue, new_uid
 
 if TYPE_CHECKING:
@@ -122,7 +123,8 @@ def read_result(outcome: Outcome) -> tuple[dict[str, Any], dict[str, bytes]]:
     prepared = [prepare(kind, dataset) for kind, dataset in outcome.objects]
     files = {f"{one.kind.lower()}.dcm": one.content for one in prepared} | {"overlay.png": buffer.getvalue()}
     document = read_document(outcome.read, outcome.sample, outcome.beside)
-    return {"document": document, "objects": [_named(one) for one in prepared]}, files
+    planes = [one.model_dump() for one in plane_views(outcome.sample)]
+    return {"document": document, "objects": [_named(one) for one in prepared], "planes": planes}, files
 
 
 def _named(one: Prepared) -> dict[str, str]:

@@ -21,6 +21,7 @@ from wetread.service.backing import READ
 from wetread.service.errors import Busy, NoSuchJob, NotYet, Problem
 from wetread.service.jobs import Job, JobEvent, JobState
 from wetread.service.mask_files import MEDIA_TYPES, mask_file
+from wetread.service.planes import PlaneView, plane_views
 from wetread.service.read_requests import PRIORITIES, PromptsView, ReadRequest, checked_request, refuse_other
 from wetread.service.sources import sample_of
 
@@ -154,6 +155,14 @@ def reads_router(
     @router.get("/reads/{uid}/result", responses={409: {"model": Problem}})
     def result(uid: str) -> JSONResponse:
         return JSONResponse(finished(queue.get(uid))["document"])
+
+    @router.get("/reads/{uid}/planes", responses={409: {"model": Problem}})
+    def planes(uid: str) -> list[PlaneView]:
+        """Where each plane that was read lies, in order; none for an ECG."""
+        job = queue.get(uid)
+        kept = finished(job).get("planes")
+        # A read that an earlier version of the service made left none.
+        return plane_views(sample_of(backing.archive, job.request)) if kept is None else [PlaneView(**p) for p in kept]
 
     @router.get("/reads/{uid}/overlay.png", response_class=Response, responses={200: {"content": {"image/png": {}}}})
     def overlay(uid: str) -> Response:

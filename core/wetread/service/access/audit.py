@@ -31,7 +31,7 @@ ACTIONS: tuple[tuple[str, str, str], ...] = (
     ("POST", rf"/dicom-web/studies(/{_UID})?", "stored instances"),
     ("POST", r"/wetread/v1/reads", "asked for a read"),
     ("DELETE", rf"/wetread/v1/reads/{_UID}", "cancelled a read"),
-    ("GET", rf"/wetread/v1/reads/{_UID}/(result|overlay\.png|files/.*|masks\..*|report\..*)", "looked at a read"),
+    ("GET", rf"/wetread/v1/reads/{_UID}/(result|overlay\.png|files/.*|masks.*|planes|report\..*)", "looked at a read"),
     ("POST", rf"/wetread/v1/reads/{_UID}/verdicts", "decided"),
     ("POST", rf"/wetread/v1/reads/{_UID}/signature", "signed"),
     ("GET", r"/wetread/v1/ledger/export", "exported"),
