@@ -33,6 +33,13 @@ def test_each_plane_lies_where_its_instance_says(address, archive, orientation):
         assert place["frame_of_reference_uid"] == source.FrameOfReferenceUID
 
 
+def test_before_a_read_they_are_the_same(address, archive):
+    series = ct_series(3, orientation="oblique")
+    planes = planes_of(address, archive, series)
+    at = f"{address}/wetread/v1/studies/{series[0].StudyInstanceUID}/series/{series[0].SeriesInstanceUID}/planes"
+    assert requests.get(at, timeout=30).json() == planes
+
+
 def test_a_radiograph_has_a_plane_and_no_place(address, archive):
     (plane,) = planes_of(address, archive, dx_image())
     assert plane["place"] is None

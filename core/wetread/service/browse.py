@@ -17,7 +17,9 @@ from wetread.archive.content import encoded
 from wetread.archive.protocol import NotInArchive, checked_uid
 from wetread.imaging.kinds import modality_of
 from wetread.service.frames import InstanceFrames
+from wetread.service.planes import PlaneView, plane_views
 from wetread.service.reads import PREFIX
+from wetread.service.sources import sample_of
 from wetread.terminology import suggestions
 
 if TYPE_CHECKING:
@@ -95,6 +97,12 @@ def browse_router(archive: Archive, reader: Reader) -> APIRouter:
         learned = suggestions(modality, tuple(info.labels)) if modality in info.modalities else ()
         return [Question(text=text, covered=text in learned)
                 for text in dict.fromkeys([*learned, *suggestions(modality)])]  # fmt: skip
+
+    @router.get("/{study}/series/{series}/planes")
+    def planes(study: str, series: str) -> list[PlaneView]:
+        """The planes that a read of the series would have, for who wants to point at a place before it."""
+        asked = {"study_uid": checked_uid(study, "study"), "series_uid": checked_uid(series, "series")}
+        return plane_views(sample_of(archive, asked))
 
     @router.get("/{study}/series/{series}/instances/{sop}/file", response_class=Response)
     def file(study: str, series: str, sop: str) -> Response:
