@@ -1,5 +1,5 @@
 """The parts of the Wetread module for 3D Slicer.
 
-Nothing here imports Qt or starts a thread when it is imported. Everything but the panel works on a bare MRML scene
-(PyPI: slicer-core), which is what the tests run on.
+No thread starts and nothing is sent when something here is imported. Only `panel`, `table` and `keys` know Qt, and only
+`application` needs the whole Slicer: the rest works on a bare MRML scene (PyPI: slicer-core).
 """

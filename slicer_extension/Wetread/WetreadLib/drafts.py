@@ -10,10 +10,13 @@ until a person has seen it.
 import json
 import os
 import re
+import threading
 import time
 import uuid
 from contextlib import contextmanager
 from pathlib import Path
+
+from slicer.i18n import tr as _
 
 from .client import ServiceClient, ServiceError
 
@@ -24,6 +27,9 @@ _UID = re.compile(r"[0-9.]{1,64}")
 class BeingSent(Exception):
     """Another process sends the drafts of this read at this moment."""
 
+    def __init__(self):
+        super().__init__(_("Another Slicer sends decisions on this read at this moment. Try again."))
+
 
 class Drafts:
     """The drafts of this computer's user.
@@ -33,6 +39,7 @@ class Drafts:
 
     def __init__(self, folder):
         self.folder = Path(folder)
+        self._sending = threading.Lock()
 
     def add(self, address: str, job: str, study: str, series: str, verdicts: list) -> None:
         """Keep verdicts on one read; they are on disk when this returns.
@@ -77,7 +84,7 @@ class Drafts:
         if not self.isWaiting(job):
             return None
         review, refusal = None, None
-        with self._alone(job):
+        with self._sending, self._alone(job):
             while path := next(iter(sorted(self._folderOf(job).glob("*.json"))), None):
                 draft = _read(path)
                 if draft is None:
@@ -111,7 +118,7 @@ class Drafts:
         try:
             os.close(os.open(lock, os.O_CREAT | os.O_EXCL, 0o600))
         except FileExistsError:
-            raise BeingSent(job) from None
+            raise BeingSent from None
         try:
             yield
         finally:

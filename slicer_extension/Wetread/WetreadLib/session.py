@@ -86,6 +86,19 @@ class Session:
             return
         self._openSeries()
 
+    def seriesOf(self, volumeNode) -> str:
+        """Series Instance UID of a volume node.
+
+        :raises NotFromDicom: it was not loaded from DICOM.
+        """
+        return uidsOf(volumeNode, self.scene)[1]
+
+    def leave(self) -> None:
+        """The scene was closed: turn to nothing. What was decided is on disk."""
+        self._clear()
+        self.study = self.series = ""
+        self.onChange()
+
     def openUids(self, study: str, series: str) -> None:
         """Turn to a series that has no volume (an ECG)."""
         self._clear()
@@ -284,7 +297,7 @@ class Session:
 
     def say(self, error) -> None:
         """Show what went wrong: an exception or a sentence; a defect also goes to Slicer's log."""
-        known = (ServiceError, NoConsent, NotThisVolume, NotFromDicom, str)
+        known = (ServiceError, BeingSent, NoConsent, NotThisVolume, NotFromDicom, str)
         self.failure = str(error) if isinstance(error, known) else _("Unexpected: {error}").format(error=error)
         self.onChange()
         if not isinstance(error, known):

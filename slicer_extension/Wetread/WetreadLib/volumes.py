@@ -4,7 +4,7 @@ import slicer
 from slicer.i18n import tr as _
 
 
-class NotFromDicom(Exception):
+class NotFromDicom(ValueError):
     """A volume without DICOM UIDs."""
 
 
