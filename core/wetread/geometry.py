@@ -8,7 +8,9 @@ scaled differently. IMAGE <-> patient is the plane equation of DICOM PS3.3 C.7.6
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
+from operator import mul
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 MODEL_EXTENT = 1000.0
+_COSINE_TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,9 +47,9 @@ class PlaneGeometry:
     slice_thickness: float | None = None
 
     def __post_init__(self) -> None:
-        row, column = np.asarray(self.row_cosines), np.asarray(self.column_cosines)
-        lengths = np.linalg.norm(row), np.linalg.norm(column)
-        if not np.allclose(lengths, 1.0, atol=1e-3) or abs(float(row @ column)) > 1e-3:
+        row, column = self.row_cosines, self.column_cosines
+        is_unit = all(abs(math.hypot(*cosines) - 1.0) <= _COSINE_TOLERANCE for cosines in (row, column))
+        if not is_unit or abs(sum(map(mul, row, column))) > _COSINE_TOLERANCE:
             raise ValueError(
                 f"ImageOrientationPatient is not two perpendicular unit vectors: {self.row_cosines}, "
                 f"{self.column_cosines}."

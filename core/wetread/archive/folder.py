@@ -21,6 +21,8 @@ from wetread.archive.index import FolderIndex
 from wetread.archive.protocol import NotInArchive, StoredInstance, StoreReport, StoreState, checked_uid
 from wetread.archive.query import Attributes, Level, Query
 from wetread.errors import ArchiveRefused
+from wetread.imaging.instances import Instances
+from wetread.imaging.reading_files import read_alike
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -95,9 +97,10 @@ class FolderArchive:
         for path in self.series_files(study_uid, series_uid):
             yield _read(path)
 
-    def retrieve_series(self, study_uid: str, series_uid: str) -> list[Dataset]:
-        """See `Archive.retrieve_series`."""
-        return list(self.iter_series(study_uid, series_uid))
+    def retrieve_series(self, study_uid: str, series_uid: str) -> Sequence[Dataset]:
+        """See `Archive.retrieve_series`; read by comparison (`imaging/reading_files.py`)."""
+        files = [(path, _size(path)) for path in self.series_files(study_uid, series_uid)]
+        return Instances([held for _, held in read_alike(files, _read) if held is not None])
 
     def retrieve_instance(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> Dataset:
         """See `Archive.retrieve_instance`."""
@@ -264,6 +267,13 @@ def _outcome(dataset: Dataset, state: StoreState, reason: str = "") -> StoredIns
         state,
         reason,
     )
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0  # reading it says so
 
 
 def _read(path: Path) -> Dataset:

@@ -158,7 +158,7 @@ class Archive(Protocol):
         """The instances of a series one by one, with pixel data; order is not promised."""
         ...
 
-    def retrieve_series(self, study_uid: str, series_uid: str) -> list[Dataset]:
+    def retrieve_series(self, study_uid: str, series_uid: str) -> Sequence[Dataset]:
         """All instances of a series, with pixel data."""
         ...
 

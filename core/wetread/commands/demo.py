@@ -183,7 +183,7 @@ def _show(study: DemoStudy, reader: Reader, archive: Archive, out: Path, kept: l
     return Row(study.title, _result(outcome), objects.replace(" and ", ", "), "verified")
 
 
-def through_archive(study: DemoStudy, archive: Archive) -> list[Dataset]:
+def through_archive(study: DemoStudy, archive: Archive) -> Sequence[Dataset]:
     """The study's series as the archive gives it back."""
     from wetread.imaging import open_series
 

@@ -29,7 +29,7 @@ class Series:
         wrapped: the series was made from a file that is not DICOM, and no archive can know it.
     """
 
-    datasets: list[Dataset]
+    datasets: Sequence[Dataset]
     wrapped: bool
 
 

@@ -16,13 +16,15 @@ from typing import TYPE_CHECKING
 
 from wetread.errors import RefusedInput
 from wetread.imaging.inflation import check_count, check_inflation, check_pixel_size
+from wetread.imaging.instances import Instances, Twin, as_read
 from wetread.imaging.kinds import Family, class_uid_of, family_of, parse_modality
+from wetread.imaging.reading_files import read_alike
 from wetread.imaging.soundness import check_header, quiet_pydicom
 from wetread.imaging.waveform_dicom import check_waveform
 from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from pydicom import Dataset
 
@@ -39,7 +41,7 @@ _BARE_STARTS = (b"\x08\x00", b"\x02\x00", b"\x00\x08")  # a first element of gro
 _DIRECTORY_STORAGE = "1.2.840.10008.1.3.10"
 
 
-def open_series(path: str | Path | Iterable[str | Path], modality: Modality | str | None = None) -> list[Dataset]:
+def open_series(path: str | Path | Iterable[str | Path], modality: Modality | str | None = None) -> Sequence[Dataset]:
     """The datasets of one series, with pixel data, in no particular order.
 
     Args:
@@ -59,7 +61,12 @@ def open_series(path: str | Path | Iterable[str | Path], modality: Modality | st
         raise RefusedInput("no files given", "list of paths", "give at least one file.")
     if len(paths) > 1 and any(is_foreign(p) for p in paths):
         raise RefusedInput("pictures in a list of files", paths[0].parent, "give one picture, or DICOM files only.")
-    return _one_series([d for p in paths for d in _open_file(p, modality)], f"{len(paths)} files")
+    if len(paths) == 1:
+        return _one_series(_open_file(paths[0], modality), "1 files")
+    for path in paths:
+        _check_file(path)
+    read = _read_all(paths, lambda path: _read(path, claims=True))
+    return _one_series(Instances([dataset for _, dataset in read if dataset is not None]), f"{len(paths)} files")
 
 
 def is_foreign(path: Path) -> bool:
@@ -76,8 +83,15 @@ def check_series(datasets: Sequence[Dataset], where: object) -> None:
     """
     if not datasets:
         raise RefusedInput("no instances", where, "give a series with at least one image.")
+    datasets = as_read(datasets)
+    kinds: set[int] = set()
     for dataset in datasets:
-        _check_instance(dataset, file_of(dataset, where))
+        if isinstance(dataset, Twin) and dataset.kind in kinds:
+            _check_uid(dataset, "SOPInstanceUID", file_of(dataset, where))  # all else is the same in every twin
+        else:
+            _check_instance(dataset, file_of(dataset, where))
+        if isinstance(dataset, Twin):
+            kinds.add(dataset.kind)
     check_count(sum(int(dataset.get("NumberOfFrames") or 1) for dataset in datasets), where, datasets[0])
     counts = Counter(str(d.SeriesInstanceUID) for d in datasets)
     if len(counts) > 1:
@@ -96,7 +110,7 @@ def file_of(dataset: Dataset, otherwise: object) -> object:
     return name if isinstance(name, str | Path) and str(name) else otherwise
 
 
-def read_folder(folder: Path, modality: Modality | str | None = None) -> list[Dataset]:
+def read_folder(folder: Path, modality: Modality | str | None = None) -> Sequence[Dataset]:
     """Every DICOM instance below a folder, or the one picture in it; whether they belong together is not checked.
 
     Raises:
@@ -106,18 +120,16 @@ def read_folder(folder: Path, modality: Modality | str | None = None) -> list[Da
     if not files:
         raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
     foreign = [p for p in files if is_foreign(p) and p.suffix.lower() not in WAVEFORM_SUFFIXES - {".hea"}]
-    datasets = []
-    for path in files:
-        if path.name.upper().startswith("DICOMDIR"):
-            continue
-        dataset = None if is_foreign(path) else _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
+    datasets: list[Dataset | Twin] = []
+    wanted = [path for path in files if not path.name.upper().startswith("DICOMDIR")]
+    for path, dataset in _read_all(wanted, _read_in_folder):
         if dataset is None:
             log.info("Passed over a file that is not DICOM: %s", path)
-        elif class_uid_of(dataset) != _DIRECTORY_STORAGE:
+        elif isinstance(dataset, Twin) or class_uid_of(dataset) != _DIRECTORY_STORAGE:
             datasets.append(dataset)
             check_count(len(datasets), folder)
     if datasets:
-        return datasets
+        return Instances(datasets)
     if len(foreign) == 1:
         return _open_file(foreign[0], modality)
     if foreign:
@@ -141,11 +153,25 @@ def _files_below(folder: Path) -> list[Path]:
     return sorted(path for path in found if path.is_file() and not path.name.startswith("."))
 
 
-def _open_file(path: Path, modality: Modality | str | None) -> list[Dataset]:
+def _check_file(path: Path) -> None:
     if path.is_dir():
         raise RefusedInput("a folder in a list of files", path, "give the folder alone, or its files.")
     if not path.is_file():
         raise RefusedInput("no such file or folder", path, "check the path.")
+
+
+def _read_all(
+    paths: Sequence[Path], read: Callable[[Path], Dataset | None]
+) -> Iterator[tuple[Path, Dataset | Twin | None]]:
+    return read_alike([(path, path.stat().st_size) for path in paths], read)
+
+
+def _read_in_folder(path: Path) -> Dataset | None:
+    return None if is_foreign(path) else _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
+
+
+def _open_file(path: Path, modality: Modality | str | None) -> list[Dataset]:
+    _check_file(path)
     if is_foreign(path):
         from wetread.imaging.wrap import wrap_file
 
@@ -203,20 +229,17 @@ def _complete_file_meta(dataset: Dataset) -> None:
     dataset.file_meta.TransferSyntaxUID = ImplicitVRLittleEndian if implicit else explicit
 
 
-def _one_series(datasets: list[Dataset], where: object) -> list[Dataset]:
+def _one_series(datasets: Sequence[Dataset], where: object) -> Sequence[Dataset]:
     check_series(datasets, where)
     return datasets
 
 
 def _check_instance(dataset: Dataset, where: object) -> None:
-    check_header(dataset, where)
+    if not isinstance(dataset, Twin):  # a twin's values were checked when it was compared
+        check_header(dataset, where)
     family = family_of(dataset, where)
     for keyword in ("SOPClassUID", "StudyInstanceUID", "SeriesInstanceUID", "SOPInstanceUID"):
-        value = str(dataset.get(keyword, ""))
-        if not value:
-            raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
-        if not is_tolerated(value):
-            raise RefusedInput(f"{keyword} is not a DICOM UID", where, "correct it at the source.")
+        _check_uid(dataset, keyword, where)
     if family is Family.WAVEFORM:
         check_waveform(dataset, where)
         return
@@ -233,6 +256,14 @@ def _check_instance(dataset: Dataset, where: object) -> None:
     if int(dataset.get("HighBit") or dataset.BitsStored - 1) != dataset.BitsStored - 1:
         raise RefusedInput("HighBit does not follow BitsStored", where, "correct the pixel description at the source.")
     _check_length(dataset, where)
+
+
+def _check_uid(dataset: Dataset, keyword: str, where: object) -> None:
+    value = str(dataset.get(keyword, ""))
+    if not value:
+        raise RefusedInput(f"{keyword} is missing or empty", where, "the file is damaged or cut short.")
+    if not is_tolerated(value):
+        raise RefusedInput(f"{keyword} is not a DICOM UID", where, "correct it at the source.")
 
 
 def _check_length(dataset: Dataset, where: object) -> None:

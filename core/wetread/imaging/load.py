@@ -8,14 +8,15 @@ said in `Sample.remarks`; what cannot be handled exactly is a `RefusedInput`. Se
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from wetread.errors import RefusedInput
 from wetread.imaging.files import check_series, file_of, open_series
 from wetread.imaging.frames import Frame, frames_of
-from wetread.imaging.headers import header_of
+from wetread.imaging.grey import grey_values
+from wetread.imaging.instances import Headers, as_read
 from wetread.imaging.kinds import Family, family_of, modality_of, parse_modality
 from wetread.imaging.pixels import padding_of, stored_frames, values_of
 from wetread.imaging.sample import Plane, Sample, SampleKind
@@ -72,6 +73,7 @@ def to_sample(datasets: Sequence[Dataset], modality: Modality | str | None = Non
 
 def _sample(datasets: Sequence[Dataset], modality: Modality | str | None) -> Sample | Waveform:
     """`to_sample` of datasets that were checked."""
+    datasets = as_read(datasets)
     where: object = str(datasets[0].SeriesInstanceUID)
     if {family_of(d, where) for d in datasets} == {Family.WAVEFORM}:
         return to_waveform(datasets)
@@ -93,7 +95,7 @@ def _sample(datasets: Sequence[Dataset], modality: Modality | str | None) -> Sam
         kind=kind,
         modality=spoken,
         planes=planes,
-        headers=tuple(header_of(d) for d in used.values()),
+        headers=Headers(list(used.values())),
         units="[hnsf'U]" if hounsfield else _UNITS.get(str(frames[0].dataset.get("Units", "")), "1"),
         remarks=(*wrapping_remarks(frames[0].dataset), *remarks),
     )
@@ -115,7 +117,9 @@ def _without_same_uid(datasets: list[Dataset], remarks: list[str], where: object
     for dataset in datasets:
         uid = str(dataset.SOPInstanceUID)
         twin = first.setdefault(uid, dataset)
-        if not _alike(twin, dataset, (*_PLACE, *_VALUE)) or twin.PixelData != dataset.PixelData:
+        if twin is not dataset and not (
+            _alike(twin, dataset, (*_PLACE, *_VALUE)) and twin.PixelData == dataset.PixelData
+        ):
             raise RefusedInput(f"two different instances share the SOP Instance UID {uid}", where, "give one of them.")
     copies = len(datasets) - len(first)
     if copies:
@@ -172,34 +176,33 @@ def _planes(
     frames: list[Frame], geometries: list[PlaneGeometry | None], modality: Modality, remarks: list[str],
     *, hounsfield: bool,
 ) -> tuple[Plane, ...]:  # fmt: skip
-    values, padding = _decode(frames)
-    windows = [None if v.ndim == 3 else window_of(frame, remarks) for frame, v in zip(frames, values, strict=True)]
-    bare = [i for i, v in enumerate(values) if v.ndim == 2 and windows[i] is None]
+    stored = _decode(frames)
+    places = [file_of(frame.dataset, frame.dataset.SOPInstanceUID) for frame in frames]
+    pixels = [values_of(*each) for each in zip(frames, stored, places, strict=True)]
+    windows = [None if p.ndim == 3 else window_of(frame, remarks) for frame, p in zip(frames, pixels, strict=True)]
+    bare = [i for i, p in enumerate(pixels) if p.ndim == 2 and windows[i] is None]
     if bare:
         default = default_window(
-            modality, frames[bare[0]], [np.asarray(values[i], dtype=np.float32) for i in bare],
-            [padding[i] for i in bare], hounsfield=hounsfield,
+            modality, frames[bare[0]], [grey_values(pixels[i]) for i in bare],
+            [padding_of(frames[i], stored[i]) for i in bare], hounsfield=hounsfield,
         )  # fmt: skip
         for i in bare:
             windows[i] = default
     return tuple(
         Plane(
-            values=v,
+            pixels=p,
             source=frame.source,
             window=window,
             inverted=str(frame.dataset.PhotometricInterpretation) == "MONOCHROME1",
             geometry=geometry,
         )
-        for frame, v, window, geometry in zip(frames, values, windows, geometries, strict=True)
+        for frame, p, window, geometry in zip(frames, pixels, windows, geometries, strict=True)
     )
 
 
-def _decode(
-    frames: list[Frame],
-) -> tuple[list[NDArray[np.float32] | NDArray[np.uint8]], list[NDArray[np.bool_] | None]]:
-    """Values and padding of every frame, each instance decoded once in stored order."""
-    values: dict[int, NDArray[np.float32] | NDArray[np.uint8]] = {}
-    padding: dict[int, NDArray[np.bool_] | None] = {}
+def _decode(frames: list[Frame]) -> list[NDArray[Any]]:
+    """Stored pixels of every frame, each instance decoded once in stored order."""
+    stored: dict[int, NDArray[Any]] = {}
     by_instance: dict[int, list[int]] = {}
     for place, frame in enumerate(frames):
         by_instance.setdefault(id(frame.dataset), []).append(place)
@@ -211,22 +214,23 @@ def _decode(
         whole = len(indices) in (0, int(dataset.get("NumberOfFrames") or 1))
         decoded = stored_frames(dataset, where, None if whole else indices)
         count = 0
-        for count, stored in enumerate(decoded, start=1):
+        for count, pixels in enumerate(decoded, start=1):
             if count <= len(places):
-                place = places[count - 1]
-                values[place] = values_of(frames[place], stored, where)
-                padding[place] = padding_of(frames[place], stored)
+                stored[places[count - 1]] = pixels
         if count != len(places):
             raise RefusedInput(
                 f"{len(places)} frames announced, {count} found", where, "get the file again from its source."
             )
-    return [values[i] for i in range(len(frames))], [padding[i] for i in range(len(frames))]
+    return [stored[i] for i in range(len(frames))]
 
 
 def _same_pixels(a: Frame, b: Frame) -> bool:
     if a.index is None and b.index is None:
         return _alike(a.dataset, b.dataset, _VALUE) and bool(a.dataset.PixelData == b.dataset.PixelData)
-    first, second = _decode([a])[0][0], _decode([b])[0][0]
+    first, second = (
+        grey_values(values_of(frame, _decode([frame])[0], file_of(frame.dataset, frame.dataset.SOPInstanceUID)))
+        for frame in (a, b)
+    )
     return np.array_equal(first, second)
 
 

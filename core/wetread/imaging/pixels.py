@@ -1,7 +1,7 @@
 """From stored pixel data to values: decoding, modality LUT and colour.
 
 Order of PS3.4 N.2: decode (pydicom with pylibjpeg and pyjpegls), clear the bits above the high bit (PS3.5 8.1.1),
-then for grey pictures the modality LUT (rescale slope and intercept, or a Modality LUT Sequence) into float32, for
+then for grey pictures the modality LUT (rescale slope and intercept, see `grey`, or a Modality LUT Sequence), for
 colour ones RGB of 8 bits (PALETTE COLOR through its table; YBR_* by pydicom). MONOCHROME1 is not turned over here:
 `Plane.inverted` says it. Padding pixels keep their value; they are only left out when a window is estimated.
 """
@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wetread.errors import RefusedInput
+from wetread.imaging.grey import Grey, significant_bits
+from wetread.imaging.instances import Twin
 from wetread.imaging.soundness import panics_as_errors, quiet_pydicom
 
 if TYPE_CHECKING:
@@ -37,6 +39,9 @@ def stored_frames(dataset: Dataset, where: object, indices: Sequence[int] | None
     Raises:
         RefusedInput: the pixel data cannot be decoded.
     """
+    if isinstance(dataset, Twin):
+        yield dataset.stored()
+        return
     syntax = dataset.file_meta.TransferSyntaxUID
     try:
         decoded = _decoded_frames(dataset, indices)
@@ -71,8 +76,8 @@ def _decoded_frames(dataset: Dataset, indices: Sequence[int] | None) -> Iterator
     return iter_pixels(dataset, indices=wanted)
 
 
-def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32] | NDArray[np.uint8]:
-    """A decoded frame as `Plane.values`: float32 (rows, columns) after the modality LUT, or uint8 RGB."""
+def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32] | NDArray[np.uint8] | Grey:
+    """A decoded frame as `Plane.pixels`: grey (rows, columns) with its modality LUT, or uint8 RGB."""
     dataset = frame.dataset
     photometric = str(dataset.PhotometricInterpretation)
     if photometric == "PALETTE COLOR":
@@ -86,7 +91,7 @@ def values_of(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.f
         return _eight_bit(stored, int(dataset.BitsStored))
     if photometric not in _GREY:
         raise RefusedInput(f"unsupported colour space {photometric}", where, "have it converted to RGB or grey.")
-    return _modality_lut(frame, _significant_bits(stored, dataset), where)
+    return _modality_lut(frame, stored, where)
 
 
 def padding_of(frame: Frame, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
@@ -96,32 +101,26 @@ def padding_of(frame: Frame, stored: NDArray[Any]) -> NDArray[np.bool_] | None:
         return None
     limit = frame.dataset.get("PixelPaddingRangeLimit")
     low, high = sorted((int(value), int(value if limit is None else limit)))
-    padding = (stored >= low) & (stored <= high)
+    pixels = significant_bits(stored, _bits_of(frame, stored))
+    padding = (pixels >= low) & (pixels <= high)
     return padding if padding.any() else None
 
 
-def _significant_bits(stored: NDArray[Any], dataset: Dataset) -> NDArray[Any]:
-    """Stored values without what may lie above the high bit; sign extended where signed."""
-    spare = stored.dtype.itemsize * 8 - int(dataset.get("BitsStored") or stored.dtype.itemsize * 8)
-    if spare <= 0 or not np.issubdtype(stored.dtype, np.integer):
-        return stored
-    return np.right_shift(np.left_shift(stored, spare), spare)
+def _bits_of(frame: Frame, stored: NDArray[Any]) -> int:
+    return int(frame.dataset.get("BitsStored") or stored.dtype.itemsize * 8)
 
 
-def _modality_lut(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32]:
+def _modality_lut(frame: Frame, stored: NDArray[Any], where: object) -> NDArray[np.float32] | Grey:
+    bits = _bits_of(frame, stored)
     if frame.dataset.get("ModalityLUTSequence"):
         from pydicom.pixels import apply_modality_lut
 
-        return np.asarray(_through_table(apply_modality_lut, stored, frame.dataset, where), dtype=np.float32)
-    values = stored.astype(np.float32)
+        pixels = significant_bits(stored, bits)
+        return np.asarray(_through_table(apply_modality_lut, pixels, frame.dataset, where), dtype=np.float32)
     slope, intercept = frame.attribute("RescaleSlope"), frame.attribute("RescaleIntercept")
     if slope is not None and float(slope) == 0.0:
         raise RefusedInput("RescaleSlope is zero", where, "correct the rescale at the source.")
-    if slope is not None and float(slope) != 1.0:
-        values *= np.float32(slope)
-    if intercept is not None and float(intercept) != 0.0:
-        values += np.float32(intercept)
-    return values
+    return Grey(stored, bits, None if slope is None else float(slope), None if intercept is None else float(intercept))
 
 
 def _through_table(

@@ -24,7 +24,7 @@ MOST_VIEWS = 4
 _FRONTAL, _LATERAL = frozenset({"PA", "AP"}), frozenset({"LL", "RL", "LATERAL", "LLD", "RLD"})
 
 
-def open_views(path: Path, modality: Modality | str | None = None) -> list[Dataset]:
+def open_views(path: Path, modality: Modality | str | None = None) -> Sequence[Dataset]:
     """As `open_series`, but a folder may also hold the radiographs of one study in several series.
 
     Raises:
@@ -38,20 +38,22 @@ def open_views(path: Path, modality: Modality | str | None = None) -> list[Datas
     return datasets
 
 
-def split_radiographs(datasets: Sequence[Dataset]) -> list[list[Dataset]]:
+def split_radiographs(datasets: Sequence[Dataset]) -> list[Sequence[Dataset]]:
     """One list for each radiograph, the one to be read first; all in one list where they are no such set.
 
     Args:
         datasets: instances in any order, of one or several series.
     """
+    if not 1 < len(datasets) <= MOST_VIEWS:
+        return [datasets]
     uids = {str(dataset.get("SOPInstanceUID")) for dataset in datasets}
     studies = {str(dataset.get("StudyInstanceUID")) for dataset in datasets}
     single = all(
         str(dataset.get("Modality")) in MODALITIES and int(dataset.get("NumberOfFrames") or 1) == 1
         for dataset in datasets
     )
-    if not (1 < len(datasets) <= MOST_VIEWS and single and len(studies) == 1 and len(uids) == len(datasets)):
-        return [list(datasets)]
+    if not (single and len(studies) == 1 and len(uids) == len(datasets)):
+        return [datasets]
     return [[dataset] for dataset in sorted(datasets, key=_order)]
 
 

@@ -14,7 +14,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from wetread.imaging.grey import Grey, grey_values
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from numpy.typing import NDArray
     from pydicom import Dataset
 
@@ -51,40 +55,45 @@ class Plane:
     """One picture.
 
     Args:
-        values: (rows, columns) float32 in the units of the Sample (HU, stored values after the modality LUT), or
-            (rows, columns, 3) uint8 RGB for colour images.
+        pixels: (rows, columns) in the units of the Sample (HU, stored values after the modality LUT) or on the way
+            there (`grey`), or (rows, columns, 3) uint8 RGB for colour images.
         window: (centre, width) for display of grey planes; None for colour.
         inverted: MONOCHROME1: larger values are shown darker.
         source: the DICOM frame.
         geometry: the plane in the patient, None where DICOM does not tell (most radiographs, ultrasound, VL).
     """
 
-    values: NDArray[np.float32] | NDArray[np.uint8]
+    pixels: NDArray[np.float32] | NDArray[np.uint8] | Grey
     source: Source
     window: tuple[float, float] | None = None
     inverted: bool = False
     geometry: PlaneGeometry | None = None
 
     @property
+    def values(self) -> NDArray[np.float32] | NDArray[np.uint8]:
+        """(rows, columns) float32 in the units of the Sample, made at every call, or (rows, columns, 3) uint8 RGB."""
+        return self.pixels.values() if isinstance(self.pixels, Grey) else self.pixels
+
+    @property
     def rows(self) -> int:
         """Number of rows."""
-        return int(self.values.shape[0])
+        return int(self.pixels.shape[0])
 
     @property
     def columns(self) -> int:
         """Number of columns."""
-        return int(self.values.shape[1])
+        return int(self.pixels.shape[1])
 
     @property
     def is_colour(self) -> bool:
         """True for RGB planes."""
-        return self.values.ndim == 3
+        return self.pixels.ndim == 3
 
     def picture(self) -> NDArray[np.uint8]:
         """The plane as a person sees it: (rows, columns, 3) uint8 RGB, windowed (PS3.3 C.11.2.1.2, LINEAR_EXACT)."""
         if self.is_colour:
             return np.asarray(self.values, dtype=np.uint8)
-        values = np.asarray(self.values, dtype=np.float32)
+        values = grey_values(self.pixels)
         if self.window is None:
             low, high = float(values.min()), float(values.max())
         else:
@@ -112,7 +121,7 @@ class Sample:
     kind: SampleKind
     modality: Modality
     planes: tuple[Plane, ...]
-    headers: tuple[Dataset, ...] = field(repr=False)  # patient data: never in a log through repr
+    headers: Sequence[Dataset] = field(repr=False)  # patient data: never in a log through repr
     units: str = "1"
     remarks: tuple[str, ...] = ()
 

@@ -88,13 +88,28 @@ def check_header(dataset: Dataset, where: object, depth: int = 0) -> None:
                     continue  # nothing reads it, and makers fill their own tags as they like
                 # pydicom raises many types for damaged values
                 raise RefusedInput(f"tag {tag} cannot be read ({type(error).__name__})", where, _REMEDY) from error
-            if dictionary_has_tag(tag) and (element.VR == "SQ") != (dictionary_VR(tag) == "SQ"):
-                raise RefusedInput(f"tag {tag} is of another kind than the standard's", where, _REMEDY)
-            if element.VR == "SQ":
-                for item in element.value:
-                    check_header(item, where, depth + 1)
-            elif element.keyword in _COUNTS:
-                _check_numbers(element, where)
+            check_element(element, where, depth)
+
+
+def check_element(element: DataElement, where: object, depth: int = 0) -> None:
+    """`check_header` of one element that was converted.
+
+    Raises:
+        RefusedInput: see there.
+    """
+    tag = element.tag
+    if dictionary_has_tag(tag) and (element.VR == "SQ") != (dictionary_VR(tag) == "SQ"):
+        raise RefusedInput(f"tag {tag} is of another kind than the standard's", where, _REMEDY)
+    if element.VR == "SQ":
+        for item in element.value:
+            check_header(item, where, depth + 1)
+    elif element.keyword in _COUNTS:
+        _check_numbers(element, where)
+
+
+def has_right_count(keyword: str, count: int) -> bool:
+    """True where an element of this keyword may hold so many numbers."""
+    return _COUNTS.get(keyword) in (None, count)
 
 
 def _check_numbers(element: DataElement, where: object) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from wetread.archive.protocol import NotInArchive
+from wetread.imaging.instances import as_read, chosen
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pydicom import Dataset
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from wetread.imaging.waveform import Waveform
 
 
-def series_of(archive: Archive, asked: Mapping[str, Any]) -> list[Dataset]:
+def series_of(archive: Archive, asked: Mapping[str, Any]) -> Sequence[Dataset]:
     """The instances of a series, or those of it that were asked for.
 
     Raises:
@@ -27,8 +28,8 @@ def series_of(archive: Archive, asked: Mapping[str, Any]) -> list[Dataset]:
     wanted = set(asked.get("instances") or ())
     if not wanted:
         return datasets
-    found = [dataset for dataset in datasets if str(dataset.SOPInstanceUID) in wanted]
-    missing = len(wanted) - len({str(dataset.SOPInstanceUID) for dataset in found})
+    found = chosen(datasets, lambda dataset: str(dataset.SOPInstanceUID) in wanted)
+    missing = len(wanted) - len({str(dataset.SOPInstanceUID) for dataset in as_read(found)})
     if missing:
         raise NotInArchive(f"{missing} of {len(wanted)} instances are not in this series", asked["series_uid"],
                            "take the UIDs from the series")  # fmt: skip
