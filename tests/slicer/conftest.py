@@ -43,15 +43,17 @@ def scene():
     made = slicer.vtkMRMLScene()
     slicer.mrmlScene = made
     slicer.vtkMRMLSubjectHierarchyNode.GetSubjectHierarchyNode(made)
-    segmentations, volumes = slicer.vtkSlicerSegmentationsModuleLogic(), slicer.vtkSlicerVolumesLogic()
-    for logic in (segmentations, volumes):
+    logics = {
+        "segmentations": slicer.vtkSlicerSegmentationsModuleLogic(), "volumes": slicer.vtkSlicerVolumesLogic(),
+        "markups": slicer.vtkSlicerMarkupsLogic(), "plots": slicer.vtkSlicerPlotsLogic(),
+    }  # fmt: skip
+    for logic in logics.values():
         logic.SetMRMLScene(made)
     slicer.modules = types.SimpleNamespace(
-        segmentations=types.SimpleNamespace(logic=lambda: segmentations),
-        volumes=types.SimpleNamespace(logic=lambda: volumes),
+        **{name: types.SimpleNamespace(logic=lambda logic=logic: logic) for name, logic in logics.items()}
     )
     yield made
-    for logic in (segmentations, volumes):
+    for logic in logics.values():
         logic.SetMRMLScene(None)
     made.Clear(True)
 

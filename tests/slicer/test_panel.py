@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 import slicer
-
-from dicom_phantoms import ct_series, dx_image
 from outside import Settings, until
 from slicer_scene import load
 from slicer_window import MODULE, install, title_sections
+
+from dicom_phantoms import ct_series, dx_image
 from WetreadLib.transfers import upload
 
 PICTURES = os.environ.get("WETREAD_PICTURES")

@@ -32,12 +32,12 @@ class Shown:
         """A ROI was put there."""
         self.boxes[uid] = (index, list(box))
 
-    def noteMask(self, uid: str, planes: dict) -> None:
+    def noteMask(self, uid: str, packed: dict) -> None:
         """A mask was put there.
 
-        :param planes: plane index -> (rows, columns) of bool.
+        :param packed: as ``packedOf`` gives it.
         """
-        self.masks[uid] = {index: np.packbits(mask).tobytes() for index, mask in planes.items() if mask.any()}
+        self.masks[uid] = packed
         self._times.pop(uid, None)
 
     def forget(self, uid: str) -> None:
@@ -80,7 +80,7 @@ class Shown:
                 continue
             self._times[uid] = time
             planes = planesOf(segmentationNode, uid, self.planeMap, volumeNode)
-            if {index: np.packbits(mask).tobytes() for index, mask in planes.items()} != known:
+            if packedOf(planes) != known:
                 edited[uid] = planes
         return edited
 
@@ -99,6 +99,11 @@ def planesOf(segmentationNode, uid: str, planeMap: PlaneMap, volumeNode) -> dict
         found = {k: voxels[k] != 0 for k in range(len(voxels)) if voxels[k].any()}
     planes = {planeMap.planeOfSlice(k): mask for k, mask in found.items()}
     return {index: mask for index, mask in planes.items() if index is not None}
+
+
+def packedOf(planes: dict) -> dict:
+    """A mask in an eighth of its size, to compare with: plane index -> bits, of planes where something is marked."""
+    return {index: np.packbits(mask).tobytes() for index, mask in planes.items() if mask.any()}
 
 
 def pngOf(planes: dict) -> dict:

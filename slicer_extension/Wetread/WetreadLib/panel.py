@@ -104,6 +104,7 @@ class Panel:
             return
         if self.consent.isGiven(address):
             self.session.connect(client)
+            self.test()
         else:
             self.session.client = None
             self.ui.connectionLabel.setText(_("Nothing is sent before you agree."))

@@ -39,6 +39,7 @@ class PlaneMap:
                     found="{} x {}".format(*self.dimensions[:2]), expected=f"{columns} x {rows}"
                 )
             )
+        self._frames = self._framesInPatient() if self.hasPlace else None
         self.slices = self._slices(str(volumeNode.GetAttribute("DICOM.instanceUIDs") or "").split())
         self._planeOfSlice = {k: index for index, k in enumerate(self.slices)}
 
@@ -53,19 +54,10 @@ class PlaneMap:
 
     def frameOf(self, index: int) -> np.ndarray:
         """(4, 4): from (x, y, depth in mm, 1) of a plane, on pixel edges, to RAS, without the volume's transform."""
-        place = self.planes[index]["place"]
-        frame = np.eye(4)
-        if place:
-            frame[:3, 0] = np.array(place["row_cosines"]) * place["column_spacing"] * LPS_TO_RAS
-            frame[:3, 1] = np.array(place["column_cosines"]) * place["row_spacing"] * LPS_TO_RAS
-            origin = np.array(place["position"]) * LPS_TO_RAS
-        else:
-            frame[:3, 0], frame[:3, 1] = self.ijkToRas[:3, 0], self.ijkToRas[:3, 1]
-            origin = (self.ijkToRas @ [0, 0, self.slices[index], 1])[:3]
-        normal = np.cross(frame[:3, 0], frame[:3, 1])
-        frame[:3, 2] = normal / np.linalg.norm(normal)
-        frame[:3, 3] = origin - 0.5 * (frame[:3, 0] + frame[:3, 1])
-        return frame
+        if self._frames is not None:
+            return self._frames[index]
+        x, y = self.ijkToRas[:3, 0], self.ijkToRas[:3, 1]
+        return _frames(x, y, (self.ijkToRas @ [0, 0, self.slices[index], 1])[:3])
 
     def cornersInRas(self, index: int, box) -> np.ndarray:
         """(4, 3): top left, top right, bottom right and bottom left corner of a box.
@@ -83,8 +75,9 @@ class PlaneMap:
 
     def nearestPlane(self, point) -> int:
         """Index of the plane nearest to a RAS point."""
-        distances = [abs(self.onPlane(index, [point])[0, 2]) for index in range(len(self.planes))]
-        return int(np.argmin(distances))
+        frames = np.array([self.frameOf(index) for index in range(len(self.planes))])
+        distances = np.einsum("ij,ij->i", frames[:, :3, 2], np.asarray(point, float) - frames[:, :3, 3])
+        return int(np.abs(distances).argmin())
 
     def boxAround(self, points):
         """Plane and box, inside the picture, around RAS points; None where they lie beside it.
@@ -117,9 +110,8 @@ class PlaneMap:
             if found is not None:
                 return found
             # Slices at uneven distances: Slicer's grid is even, and a transform above it puts that right.
-            forward, backward = list(range(depth)), list(range(depth))[::-1]
-            for slices in (forward, backward) if depth == len(self.planes) else ():
-                if self._misses(0, slices[0]) <= TOLERANCE:
+            for slices in (list(range(depth)), list(range(depth))[::-1]) if depth == len(self.planes) else ():
+                if self._misses(np.array(slices))[0] <= TOLERANCE:
                     return slices
             raise NotThisVolume(_("The volume does not lie where the pictures that were read lie."))
         if depth != len(self.planes):
@@ -134,24 +126,40 @@ class PlaneMap:
         return list(range(depth))
 
     def _byPlace(self):
-        slices = []
-        for index in range(len(self.planes)):
-            k = round(self._inVolume(index)[2])
-            if self._misses(index, k) > TOLERANCE or not 0 <= k < self.dimensions[2]:
-                return None
-            slices.append(k)
-        return slices if len(set(slices)) == len(slices) else None
+        k = np.round(self._inVolume(self.columns / 2, self.rows / 2)[:, 2]).astype(int)
+        isThere = self._misses(k).max() <= TOLERANCE and k.min() >= 0 and k.max() < self.dimensions[2]
+        return k.tolist() if isThere and len(set(k.tolist())) == len(k) else None
 
-    def _misses(self, index: int, k: int) -> float:
-        """Voxels by which a plane's middle and its first pixel lie beside those of a slice."""
-        middle = self._inVolume(index) - [(self.columns - 1) / 2, (self.rows - 1) / 2, k]
-        first = self._inVolume(index, 0.5, 0.5) - [0, 0, k]
-        return float(max(np.abs(middle).max(), np.abs(first).max()))
+    def _misses(self, k: np.ndarray) -> np.ndarray:
+        """Voxels by which the middle and the first pixel of each plane lie beside those of slices ``k``."""
+        zero = np.zeros(len(k))
+        middle = self._inVolume(self.columns / 2, self.rows / 2) - np.column_stack(
+            [zero + (self.columns - 1) / 2, zero + (self.rows - 1) / 2, k]
+        )
+        first = self._inVolume(0.5, 0.5) - np.column_stack([zero, zero, k])
+        return np.abs(np.hstack([middle, first])).max(axis=1)
 
-    def _inVolume(self, index: int, x=None, y=None) -> np.ndarray:
-        """Voxel coordinates (i, j, k) of a point of a plane; of its middle where none is given."""
-        point = [self.columns / 2 if x is None else x, self.rows / 2 if y is None else y, 0, 1]
-        return (np.linalg.inv(self.ijkToRas) @ self.frameOf(index) @ point)[:3]
+    def _inVolume(self, x: float, y: float) -> np.ndarray:
+        """(planes, 3): voxel coordinates i, j, k of the same point of every plane."""
+        return (np.linalg.inv(self.ijkToRas) @ self._frames @ [x, y, 0, 1])[:, :3]
+
+    def _framesInPatient(self) -> np.ndarray:
+        """(planes, 4, 4), see ``frameOf``."""
+        places = [plane["place"] for plane in self.planes]
+        x = np.array([np.multiply(one["row_cosines"], one["column_spacing"]) for one in places]) * LPS_TO_RAS
+        y = np.array([np.multiply(one["column_cosines"], one["row_spacing"]) for one in places]) * LPS_TO_RAS
+        return _frames(x, y, np.array([one["position"] for one in places]) * LPS_TO_RAS)
+
+
+def _frames(x: np.ndarray, y: np.ndarray, first: np.ndarray) -> np.ndarray:
+    """(..., 4, 4) of steps along columns and rows and the center of the first pixel, each (..., 3)."""
+    frames = np.zeros((*x.shape[:-1], 4, 4))
+    normal = np.cross(x, y)
+    frames[..., :3, 0], frames[..., :3, 1] = x, y
+    frames[..., :3, 2] = normal / np.linalg.norm(normal, axis=-1, keepdims=True)
+    frames[..., :3, 3] = first - 0.5 * (x + y)
+    frames[..., 3, 3] = 1
+    return frames
 
 
 def ijkToRasOf(volumeNode) -> vtk.vtkMatrix4x4:

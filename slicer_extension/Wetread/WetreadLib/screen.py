@@ -8,7 +8,7 @@ from slicer.i18n import tr as _
 from slicer.util import VTKObservationMixin
 
 from . import nodes
-from .corrections import Shown, pngOf
+from .corrections import Shown, packedOf, pngOf
 from .planes import PlaneMap, ijkToRasOf
 
 
@@ -22,7 +22,7 @@ class Screen(VTKObservationMixin):
     def __init__(self, scene, tellGone):
         super().__init__()
         self.scene, self._tellGone = scene, tellGone
-        self.job, self.shown, self._masks = "", None, {}
+        self.job, self.shown, self._extents = "", None, {}
         self._touched, self._isOurs = None, False
         self.addObserver(scene, slicer.vtkMRMLScene.NodeAboutToBeRemovedEvent, self._onRemoved)
 
@@ -32,7 +32,7 @@ class Screen(VTKObservationMixin):
         for node in self._nodes():
             self.scene.RemoveNode(node)
         self._isOurs = False
-        self.job, self.shown, self._masks, self._touched = "", None, {}, None
+        self.job, self.shown, self._extents, self._touched = "", None, {}, None
 
     def close(self) -> None:
         """Watch nothing any more; the nodes stay for the reader."""
@@ -44,7 +44,13 @@ class Screen(VTKObservationMixin):
         :param masks: tracking UID -> (plane index -> (rows, columns) of bool).
         """
         matrix = ijkToRasOf(volumeNode)
-        return lambda: (planeMap, masks, nodes.layersOf(masks, planeMap, matrix))
+
+        def work():
+            extents = {uid: Extent(planes) for uid, planes in masks.items() if planes}
+            packed = {uid: packedOf(planes) for uid, planes in masks.items()}
+            return planeMap, extents, packed, nodes.layersOf(masks, planeMap, matrix)
+
+        return work
 
     def show(self, job: str, volumeNode, prepared: tuple, review: dict, findings: dict, modelName: str) -> None:
         """Make or move the nodes so that they are as the review stands.
@@ -52,20 +58,19 @@ class Screen(VTKObservationMixin):
         :param prepared: what ``prepare``'s work gave.
         """
         self.job, self._isOurs = job, True
-        planeMap, self._masks, layers = prepared
+        planeMap, self._extents, packed, layers = prepared
         try:
             segmentation = self.segmentation
             if segmentation is None and layers:
                 segmentation = nodes.createSegmentation(self.scene, volumeNode, job, f"Wetread {modelName}")
-                self.addObserver(segmentation.GetSegmentation(), slicer.vtkSegmentation.SourceRepresentationModified,
-                                 self._onTouched)
             if segmentation is not None:
+                self._watch(segmentation.GetSegmentation(), slicer.vtkSegmentation.SourceRepresentationModified)
                 nodes.showMasks(segmentation, layers, findings, modelName)
         finally:
             self._isOurs = False
         self.shown = Shown(planeMap)
-        for uid, planes in self._masks.items():
-            self.shown.noteMask(uid, planes)
+        for uid, bits in packed.items():
+            self.shown.noteMask(uid, bits)
         self.showStates(volumeNode, review, findings)
         self._touched = None
 
@@ -79,8 +84,8 @@ class Screen(VTKObservationMixin):
             self._isOurs = False
 
     def _showOne(self, state: dict, finding: dict, volumeNode) -> None:
-        uid, mask = state["tracking_uid"], self._masks.get(state["tracking_uid"], {})
-        if mask and self.segmentation is not None:
+        uid, extent = state["tracking_uid"], self._extents.get(state["tracking_uid"])
+        if extent is not None and self.segmentation is not None:
             nodes.markState(self.segmentation, uid, state["state"])
         roi = self.rois.get(uid)
         if state["box"] is None or state["state"] == "rejected":
@@ -90,16 +95,21 @@ class Screen(VTKObservationMixin):
             return
         if roi is None:
             roi = nodes.createRoi(self.scene, self.job, uid, finding, volumeNode)
-            self.addObserver(roi, slicer.vtkMRMLMarkupsNode.PointModifiedEvent, self._onTouched)
+        self._watch(roi, slicer.vtkMRMLMarkupsNode.PointModifiedEvent)
         planeMap = self.shown.planeMap
-        if planeMap.hasPlace and len(mask) > 1:
+        if planeMap.hasPlace and extent is not None and extent.first < extent.last:
             # It lies around the mask, in three dimensions, and the mask is what is corrected.
-            nodes.placeRoi(roi, planeMap, min(mask), boxOf(mask), max(mask))
+            nodes.placeRoi(roi, planeMap, extent.first, extent.box, extent.last)
             roi.SetLocked(True)
         else:
             nodes.placeRoi(roi, planeMap, state["plane"], state["box"])
             roi.SetLocked(False)
             self.shown.noteBox(uid, state["plane"], state["box"])
+
+    def _watch(self, node, event) -> None:
+        """Notice changes; the node may have come with a saved scene."""
+        if not self.hasObserver(node, event, self._onTouched):
+            self.addObserver(node, event, self._onTouched)
 
     def mark(self, uid: str, state: str) -> None:
         """Show at once where a finding stands now."""
@@ -121,8 +131,10 @@ class Screen(VTKObservationMixin):
         verdicts = []
         if self.segmentation is not None:
             for uid, planes in self.shown.editedMasks(self.segmentation, volumeNode).items():
-                self.shown.noteMask(uid, planes)
-                self._masks[uid] = planes
+                self.shown.noteMask(uid, packedOf(planes))
+                self._extents.pop(uid, None)
+                if planes:
+                    self._extents[uid] = Extent(planes)
                 verdicts.append(
                     {"tracking_uid": uid, "decision": "correct", "reason": "", "mask": pngOf(planes)} if planes else
                     {"tracking_uid": uid, "decision": "reject", "reason": "everything marked was erased"}
@@ -175,9 +187,15 @@ class Screen(VTKObservationMixin):
             self._touched = time.monotonic()
 
 
-def boxOf(mask: dict) -> list:
-    """x_min, y_min, x_max, y_max around a mask of several planes, on pixel edges."""
-    columns = [plane.any(axis=0).nonzero()[0] for plane in mask.values()]
-    rows = [plane.any(axis=1).nonzero()[0] for plane in mask.values()]
-    return [min(c[0] for c in columns), min(r[0] for r in rows), max(c[-1] for c in columns) + 1,
-            max(r[-1] for r in rows) + 1]
+class Extent:
+    """First and last plane of a mask, and the box around it in all of them, in pixels on pixel edges.
+
+    :param mask: plane index -> (rows, columns) of bool, marked somewhere on each.
+    """
+
+    def __init__(self, mask: dict):
+        self.first, self.last = min(mask), max(mask)
+        columns = [plane.any(axis=0).nonzero()[0] for plane in mask.values()]
+        rows = [plane.any(axis=1).nonzero()[0] for plane in mask.values()]
+        self.box = [min(c[0] for c in columns), min(r[0] for r in rows), max(c[-1] for c in columns) + 1,
+                    max(r[-1] for r in rows) + 1]
