@@ -16,13 +16,14 @@ FUZZ_SECONDS ?= 60
 
 BIN = $(VENV)/bin
 TOOLS = .venv-tools
+SLICER = .venv-slicer
 INSTALL = VENV='$(VENV)' PYTHON='$(PYTHON)' TORCH_INDEX='$(TORCH_INDEX)' sh scripts/install.sh
 DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ohif test-ray ohif openapi lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ohif test-slicer test-ray ohif openapi lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
@@ -31,6 +32,7 @@ help:
 	@echo "make test-debian   run the tests against Debian's Orthanc, PostgreSQL, dcmtk and PixelMed; says what is missing"
 	@echo "make test-slow     run the tests that take minutes"
 	@echo "make test-ohif     build the OHIF plugin, test it by itself and in real viewers (needs Node.js and Chromium)"
+	@echo "make test-slicer   test the Slicer extension on Slicer's own MRML (PyPI: slicer-core) and real Qt (.venv-slicer, 1.5 GB)"
 	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
 	@echo "make lint          ruff and mypy"
 	@echo "make audit         known vulnerabilities of all pinned packages; make sbom: build/sbom.cdx.json (CycloneDX)"
@@ -38,7 +40,7 @@ help:
 	@echo "make openapi       write docs/openapi.json anew, after a route was changed"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
 	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
-	@echo "make clean         remove $(VENV) and the caches of the tools"
+	@echo "make clean         remove the environments and the caches of the tools"
 
 install: $(VENV)/.installed-core
 
@@ -91,6 +93,15 @@ test-ohif: $(VENV)/.installed-ohif ohif_plugin/node_modules
 $(VENV)/.installed-ohif: $(VENV)/.installed-dev
 	@$(INSTALL) ohif
 
+# Slicer's Python packages are not the engine's: an environment of their own, which talks HTTP to the engine's.
+test-slicer: $(SLICER)/.installed
+	WETREAD_PYTHON='$(abspath $(BIN))/python' $(SLICER)/bin/python -m pytest tests/slicer --confcutdir=tests/slicer $(PYTEST_ARGS)
+
+$(SLICER)/.installed: scripts/slicer_tests.txt $(VENV)/.installed-dev
+	$(BIN)/python -m venv '$(SLICER)'
+	$(SLICER)/bin/pip install -qq --progress-bar off -r scripts/slicer_tests.txt
+	@touch $@
+
 test-ray: $(VENV)/.installed-ray
 	$(VENV)/ray/bin/python -m pytest tests/service/test_replicas.py $(PYTEST_ARGS)
 
@@ -123,4 +134,4 @@ fuzz: $(TOOLS)/.installed
 	done
 
 clean:
-	rm -rf '$(VENV)' '$(TOOLS)' build .pytest_cache .ruff_cache .mypy_cache .hypothesis
+	rm -rf '$(VENV)' '$(TOOLS)' '$(SLICER)' build .pytest_cache .ruff_cache .mypy_cache .hypothesis

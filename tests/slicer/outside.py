@@ -14,6 +14,8 @@ from WetreadLib.consent import Consent
 from WetreadLib.transfers import upload
 
 ROOT = Path(__file__).parents[2]
+ENGINE = os.environ.get("WETREAD_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
+"""The Python in which the engine is installed."""
 
 
 class Service:
@@ -24,9 +26,8 @@ class Service:
         self.start()
 
     def start(self) -> None:
-        python = os.environ.get("WETREAD_PYTHON", str(ROOT / ".venv" / "bin" / "python"))
         port = self.address.rpartition(":")[2] or "0"
-        command = [python, str(Path(__file__).parent / "service.py"), "--archive", str(self.folder), "--port", port]
+        command = [ENGINE, str(Path(__file__).parent / "service.py"), "--archive", str(self.folder), "--port", port]
         environment = {**os.environ, "PYTHONPATH": str(ROOT / "core")}
         self.process = subprocess.Popen(
             [*command, *self.options], stdout=subprocess.PIPE, text=True, env=environment

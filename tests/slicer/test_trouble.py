@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import requests
 import slicer
-from outside import ROOT, Service, Settings, agreed, opened, read, sent, until, work
+from outside import ENGINE, Service, Settings, agreed, opened, read, sent, until, work
 from slicer_scene import load
 
 from dicom_phantoms import ct_series
@@ -109,7 +109,7 @@ def test_an_expired_token_is_said_and_a_new_one_sends_what_waited(scene, tmp_pat
     tokens = tmp_path / "tokens.json"
 
     def new_token(login):
-        command = [ROOT / ".venv/bin/wetread", "token", "add", login, "--file", tokens, "--role", "reviewer",
+        command = [ENGINE, "-m", "wetread", "token", "add", login, "--file", tokens, "--role", "reviewer",
                    "--name", "Reader^Red"]  # fmt: skip
         said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
         return max(said.split(), key=len)
@@ -199,7 +199,7 @@ def test_strokes_that_come_while_an_answer_is_awaited_are_not_wiped(session, tmp
     read(session)
     liver, spleen = (finding["tracking_uid"] for finding in session.read["findings"])
     roi = session.screen.rois[spleen]
-    roi.SetCenter(*(np.array(roi.GetCenter()) + [3, 0, 0]))
+    roi.SetCenter(*(np.array(roi.GetCenter()) + np.array([3, 0, 0])))
     assert session.decisions.collect(), "a moved box: the masks are fetched again after it"
     voxels = slicer.util.arrayFromSegmentBinaryLabelmap(session.screen.segmentation, liver, node)
     voxels[2, 2:6, 2:6] = 1
@@ -239,7 +239,7 @@ def test_findings_of_a_saved_scene_are_found_again_and_go_on(session, tmp_path):
     assert len(slicer.util.getNodesByClass("vtkMRMLSegmentationNode", session.scene)) == 1
     assert len(nodes.roisOf(session.scene, job)) == 2
     box = session.screen.rois[session.read["findings"][1]["tracking_uid"]]
-    box.SetCenter(*(np.array(box.GetCenter()) + [2, 0, 0]))
+    box.SetCenter(*(np.array(box.GetCenter()) + np.array([2, 0, 0])))
     until(lambda: "corrected" in session.states.values(), often=work(session))
 
 
