@@ -60,9 +60,16 @@ class MarksReader(BrightPixelReader):
             Finding(spleen, new_uid(), 0.5, 0, Box(*BOX, BoxFrame.IMAGE), None, description="A box."),
         )
         return Read(
-            uid=new_uid(), question=made.question, reasoning=made.reasoning, findings=findings,
+            uid=new_uid(), question=made.question, reasoning=made.reasoning + pointed_at(self.pointing), findings=findings,
             diagnoses=("liver",), abstention=None, answer=made.answer, provenance=made.provenance,
         )  # fmt: skip
+
+
+def pointed_at(pointing: Any) -> str:
+    """In words, so that a test sees that it arrived."""
+    if pointing is None:
+        return ""
+    return f" Pointed at: {len(pointing.boxes)} box, {len(pointing.points)} points, {len(pointing.drawn)} drawn."
 
 
 def main() -> None:
