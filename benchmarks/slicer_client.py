@@ -81,16 +81,24 @@ def measured(service: Service, folder: Path) -> list[dict[str, float]]:
         calls.append(time.perf_counter() - begun)
 
     until(lambda: session.planes, 120, often)
+    ended: list[float] = []
+    fetch = session._fetch
+
+    def fetch_when_the_read_is_over() -> None:
+        ended.append(time.process_time())
+        fetch()
+
+    session._fetch = fetch_when_the_read_is_over
     runs = []
     for _ in range(RUNS):
         calls.clear()
+        ended.clear()
         session.ask("Please segment liver in the given image.")
-        until(lambda: session.stage == "done" or session.phase == "failed", 300, often)
+        until(lambda: bool(ended), 300, often)
         running = max(calls)
         calls.clear()
-        begun = time.process_time()
         until(lambda: session.screen.shown is not None, 300, often)
-        spent, showing = time.process_time() - begun, max(calls)
+        spent, showing = time.process_time() - ended[0], max(calls)
         voxels = slicer.util.arrayFromSegmentInternalBinaryLabelmap(
             session.screen.segmentation, session.read["findings"][0]["tracking_uid"]
         )
