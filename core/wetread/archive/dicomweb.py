@@ -18,19 +18,23 @@ from urllib.parse import urlsplit, urlunsplit
 
 import requests
 from dicomweb_client import DICOMwebClient
-from pydicom import Dataset
+from pydicom import Dataset, dcmread
 from pydicom.errors import InvalidDicomError
 
 from wetread.archive.content import decoded, differences, encoded, is_only_coerced
+from wetread.archive.multipart import parts_of
 from wetread.archive.protocol import NotInArchive, StoredInstance, StoreReport, StoreState, checked_uid
 from wetread.archive.stow import StowAnswer, read_answer
 from wetread.errors import ArchiveRefused
+from wetread.imaging.instances import Instances, Twin
+from wetread.imaging.reading_files import read_parts
 
 _CONNECT_SECONDS, _READ_SECONDS = 10.0, 120.0
 _ONE_BY_ONE = 3
 """Up to so many instances are fetched one by one; more are picked from one streamed series, which is far faster."""
 _BATCH = 50
 _AS_STORED = (("application/dicom", "*"),)
+_EVERY_SYNTAX = {"Accept": 'multipart/related; type="application/dicom"; transfer-syntax=*'}
 Uids = tuple[str, str, str]
 
 
@@ -92,6 +96,7 @@ class DicomwebArchive:
         elif user:
             self._session.auth = (user, password or "")
         self._viewing.auth = self._session.auth
+        self._timeout = timeout
         self._client = DICOMwebClient(self._url, session=self._session, timeout=timeout)
         # A retried upload would resend an exhausted stream; to store again is safe and is the caller's to decide.
         self._client.set_http_retry_params(retry=False)
@@ -152,19 +157,26 @@ class DicomwebArchive:
 
     def iter_series(self, study_uid: str, series_uid: str) -> Iterator[Dataset]:
         """See `Archive.iter_series`; one streamed request for the whole series, in the stored transfer syntax."""
+        for held in self._streamed(study_uid, series_uid):
+            yield held.dataset() if isinstance(held, Twin) else held
+
+    def retrieve_series(self, study_uid: str, series_uid: str) -> Sequence[Dataset]:
+        """See `Archive.retrieve_series`; read by comparison (`imaging/reading_files.py`)."""
+        return Instances(list(self._streamed(study_uid, series_uid)))
+
+    def _streamed(self, study_uid: str, series_uid: str) -> Iterator[Dataset | Twin]:
         study, series = checked_uid(study_uid, "StudyInstanceUID"), checked_uid(series_uid, "SeriesInstanceUID")
         found = False
         with self._translated(f"series {series}"):
-            for dataset in self._client.iter_series(study, series, media_types=_AS_STORED):
-                self._refuse_other(dataset, StudyInstanceUID=study, SeriesInstanceUID=series)
+            response = self._session.get(f"{self._url}/studies/{study}/series/{series}", headers=_EVERY_SYNTAX,
+                                         stream=True, timeout=self._timeout)  # fmt: skip
+            response.raise_for_status()
+            for held in read_parts(parts_of(response), dcmread):
+                self._refuse_other(held, StudyInstanceUID=study, SeriesInstanceUID=series)
                 found = True
-                yield dataset
+                yield held
         if not found:
             raise NotInArchive("no such series", series, "check the study and series UIDs")
-
-    def retrieve_series(self, study_uid: str, series_uid: str) -> list[Dataset]:
-        """See `Archive.retrieve_series`."""
-        return list(self.iter_series(study_uid, series_uid))
 
     def retrieve_instance(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> Dataset:
         """See `Archive.retrieve_instance`."""
@@ -175,7 +187,7 @@ class DicomwebArchive:
         self._refuse_other(dataset, StudyInstanceUID=study, SeriesInstanceUID=series, SOPInstanceUID=sop)
         return dataset
 
-    def _refuse_other(self, dataset: Dataset, **asked: str) -> None:
+    def _refuse_other(self, dataset: Dataset | Twin, **asked: str) -> None:
         """What is given must be what was asked for: another series may be another patient's."""
         for keyword, uid in asked.items():
             if str(dataset.get(keyword, "")) != uid:

@@ -24,6 +24,21 @@ _ALIGNMENT = 64
 _READERS = 2
 
 
+class Memory:
+    """Places for bytes that arrive one after another, in large blocks."""
+
+    def __init__(self) -> None:
+        self._block, self._used = np.empty(0, dtype=np.uint8), 0
+
+    def take(self, size: int) -> NDArray[np.uint8]:
+        """A place for so many bytes."""
+        if self._used + size > len(self._block):
+            self._block, self._used = np.empty(max(BLOCK, size), dtype=np.uint8), 0
+        place = self._block[self._used : self._used + size]
+        self._used += _padded(size)
+        return place
+
+
 def read_files(files: Sequence[tuple[Path, int]]) -> Iterator[NDArray[np.uint8] | None]:
     """The bytes of every file, in order; None for one that cannot be read, or is not as long as it was said to be.
 
@@ -44,7 +59,7 @@ def _groups(files: Sequence[tuple[Path, int]]) -> Iterator[list[tuple[Path, int]
     group: list[tuple[Path, int]] = []
     total = 0
     for path, size in files:
-        if group and total + size > BLOCK:
+        if group and total + _padded(size) > BLOCK:
             yield group
             group, total = [], 0
         group.append((path, size))
@@ -54,12 +69,10 @@ def _groups(files: Sequence[tuple[Path, int]]) -> Iterator[list[tuple[Path, int]
 
 
 def _read_block(group: list[tuple[Path, int]]) -> list[NDArray[np.uint8] | None]:
-    block = np.empty(sum(_padded(size) for _, size in group), dtype=np.uint8)
-    place, contents = 0, []
+    memory, contents = Memory(), []
     for path, size in group:
-        content = block[place : place + size]
+        content = memory.take(size)
         contents.append(content if _filled(content, path) else None)
-        place += _padded(size)
     return contents
 
 

@@ -70,6 +70,11 @@ class Element:
         """A sequence of undefined length."""
         return self.wide and _WIDE(self.whole, len(self.head))[0] == UNDEFINED
 
+    @cached_property
+    def is_idle(self) -> bool:
+        """A private one that can hold no sequence: nothing reads its value, and it may be what it likes."""
+        return (self.tag >> 16) % 2 == 1 and self.vr not in (None, "SQ", "UN")
+
     @property
     def may_differ(self) -> bool:
         """False for what decides how the rest is to be understood."""
@@ -97,32 +102,31 @@ def elements_of(content: bytes, implicit: bool) -> list[Element]:
         if group == META_GROUP or tag_for_keyword(keyword) != tag:
             keyword = ""
         if tag == PIXEL_DATA:
-            if len(head) == _SHORT_HEAD or first + _WIDE(content, first - 4)[0] != len(content):
+            if len(head) == _SHORT_HEAD or first > len(content) or first + _WIDE(content, first - 4)[0] != len(content):
                 raise UnlikeError
             return [*elements, Element(tag, vr, head, content[place:first], first, keyword)]
-        _, end = extent_of(Element(tag, vr, head, content[place:first], first, keyword), content, place, implicit)
+        end = end_of(Element(tag, vr, head, content[place:first], first), content, place + len(head), implicit)
         elements.append(Element(tag, vr, head, content[place:end], first, keyword))
         place = end
     raise UnlikeError
 
 
-def extent_of(element: Element, content: bytes, place: int, implicit: bool) -> tuple[int, int]:
-    """Where the length of an element like this one is, and where its value ends.
+def end_of(element: Element, content: bytes, start: int, implicit: bool) -> int:
+    """Where the value of an element like this one ends, whose length is at `start`.
 
     Raises:
-        UnlikeError: another element is at `place`, or it ends beyond the content.
+        UnlikeError: it ends beyond the content, or is of undefined length where the other's is defined.
     """
-    start = place + len(element.head)
     first = start + (4 if element.wide else 2)
-    if not content.startswith(element.head, place) or first > len(content):
+    if first > len(content):
         raise UnlikeError
     length = _WIDE(content, start)[0] if element.wide else _SHORT(content, start)[0]
     if element.wide and (length == UNDEFINED) != element.is_endless:
         raise UnlikeError
-    end = first + (_sequence_bytes(content, first, implicit) if element.is_endless else length)
+    end: int = first + (_sequence_bytes(content, first, implicit) if element.is_endless else length)
     if end > len(content):
         raise UnlikeError
-    return start, end
+    return end
 
 
 def _sequence_bytes(content: bytes, place: int, implicit: bool) -> int:

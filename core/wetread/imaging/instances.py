@@ -85,7 +85,8 @@ class Twin:
 
         with quiet_pydicom():
             dataset = dcmread(BytesIO((self.content if pixels else self.content[: self._start]).tobytes()))
-        dataset.filename = self.filename
+        if self.filename:
+            dataset.filename = self.filename
         return dataset
 
 

@@ -25,7 +25,7 @@ from wetread.imaging.elements import (
     Element,
     UnlikeError,
     elements_of,
-    extent_of,
+    end_of,
 )
 from wetread.imaging.kinds import Family, family_of
 from wetread.imaging.plain_values import plain_value
@@ -126,8 +126,9 @@ class Pattern:
                 return None
             place += len(run)
             if element is not None:
-                start, place = extent_of(element, head, place, self._implicit)
-                differing.append((element, head[start:place]))
+                start, place = place, end_of(element, head, place, self._implicit)
+                if not element.is_idle:
+                    differing.append((element, head[start:place]))
         return place, differing
 
     def _thorough(self, head: bytes) -> tuple[int, list[tuple[Element, bytes]]]:
@@ -141,20 +142,24 @@ class Pattern:
                 continue
             if not element.may_differ:
                 raise UnlikeError
+            if not head.startswith(element.head, place):
+                raise UnlikeError
             new.add(number)
-            start, place = extent_of(element, head, place, self._implicit)
-            differing.append((element, head[start:place]))
+            start = place + len(element.head)
+            place = end_of(element, head, start, self._implicit)
+            if not element.is_idle:
+                differing.append((element, head[start:place]))
         self._differing |= new
         self._parts = self._compiled()
         return place, differing
 
     def _compiled(self) -> list[tuple[bytes, Element | None]]:
-        """Runs of bytes that are the same in all files, each followed by an element that is not."""
+        """Runs of bytes that are the same in all files, each up to the length of an element that is not."""
         parts: list[tuple[bytes, Element | None]] = []
         run = MAGIC
         for number, element in enumerate(self._elements):
             if number in self._differing:
-                parts.append((run, element))
+                parts.append((run + element.head, element))
                 run = b""
             else:
                 run += element.whole

@@ -7,6 +7,7 @@ of the first, and is then a pattern too. What is wrong with a file, pydicom and 
 
 from __future__ import annotations
 
+from io import BytesIO
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
@@ -19,7 +20,7 @@ from wetread.imaging.pattern import Pattern
 from wetread.imaging.soundness import check_header
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from numpy.typing import NDArray
@@ -44,48 +45,92 @@ def read_alike(
         files: path and size in bytes.
         read: one file by pydicom; None for what is no DICOM and does not claim to be. What it raises is not caught.
     """
-    patterns: list[Pattern] = []
-    done = vain = 0
+    known = Alike()
+    done = 0
     while done < len(files):
-        following = files[done:] if vain <= _VAIN else []
-        run = list(takewhile(lambda file: any(pattern.fits(file[1]) for pattern in patterns), following))
+        run = list(takewhile(lambda file: known.fits(file[1]), files[done:]))
         for path, content in zip((path for path, _ in run), read_files(run), strict=True):
-            twin = None if content is None else _twin(patterns, content, path)
-            vain += 1 if twin is None else -1
-            yield path, twin or _first_of_its_kind(path, read, patterns)
+            twin = None if content is None else known.twin(content, str(path))
+            yield path, twin or _first_of_its_kind(path, read, known)
             done += 1
-            if vain > _VAIN:
+            if known.is_vain:
                 break
         if not run:
             path, size = files[done]
-            is_candidate = len(files) >= _FEWEST and vain <= _VAIN and size <= _LARGEST
-            yield path, _first_of_its_kind(path, read, patterns) if is_candidate else read(path)
+            is_candidate = len(files) >= _FEWEST and size <= _LARGEST
+            yield path, _first_of_its_kind(path, read, known) if is_candidate else read(path)
             done += 1
 
 
-def _first_of_its_kind(
-    path: Path, read: Callable[[Path], Dataset | None], patterns: list[Pattern]
-) -> Dataset | Twin | None:
-    """A file that pydicom reads; where others can be compared with it, it is the first twin of its own pattern."""
+class Alike:
+    """The files that others are compared with."""
+
+    def __init__(self) -> None:
+        self._patterns: list[Pattern] = []
+        self._vain = 0
+
+    @property
+    def is_vain(self) -> bool:
+        """Too few have been alike for comparing to be worth while."""
+        return self._vain > _VAIN
+
+    def fits(self, size: int) -> bool:
+        """True where a file of so many bytes may be like one that is known."""
+        return not self.is_vain and any(pattern.fits(size) for pattern in self._patterns)
+
+    def twin(self, content: NDArray[np.uint8], filename: str) -> Twin | None:
+        """A file as the twin of one that is known; None where it is like none."""
+        if not self.fits(len(content)):
+            return None
+        for pattern in self._patterns:
+            found = pattern.match(content[: pattern.header_bytes].tobytes(), len(content))
+            if found is not None:
+                self._vain -= 1
+                return Twin(pattern, found[1], content, found[0], filename)
+        self._vain += 1
+        return None
+
+    def first(self, dataset: Dataset, content: NDArray[np.uint8], filename: str) -> Twin | None:
+        """Learn a file that is like none yet, and give it as a twin of itself; None where it cannot be compared with.
+
+        Raises:
+            RefusedInput: its header is not sound; the dataset has been changed by the check.
+        """
+        if self.is_vain or len(self._patterns) >= MAXIMUM_PATTERNS:
+            return None
+        check_header(dataset, filename)
+        pattern = Pattern.learned(dataset, content.tobytes())
+        if pattern is None:
+            return None
+        self._patterns.append(pattern)
+        return self.twin(content, filename)
+
+
+def _first_of_its_kind(path: Path, read: Callable[[Path], Dataset | None], known: Alike) -> Dataset | Twin | None:
     dataset = read(path)
-    if dataset is None or len(patterns) >= MAXIMUM_PATTERNS:
-        return dataset
+    if dataset is None:
+        return None
     try:
-        check_header(dataset, path)
-        content = path.read_bytes()
+        return known.first(dataset, np.fromfile(path, dtype=np.uint8), str(path)) or dataset
     except (RefusedInput, OSError):
         return read(path)  # untouched by this check, so that the next one says the same
-    pattern = Pattern.learned(dataset, content)
-    if pattern is None:
-        return dataset
-    patterns.append(pattern)
-    return _twin([pattern], np.frombuffer(content, dtype=np.uint8), path) or dataset
 
 
-def _twin(patterns: list[Pattern], content: NDArray[np.uint8], path: Path) -> Twin | None:
-    for pattern in patterns:
-        found = pattern.match(content[: pattern.header_bytes].tobytes(), len(content))
-        if found is not None:
-            start, own = found
-            return Twin(pattern, own, content, start, str(path))
-    return None
+def read_parts(parts: Iterable[NDArray[np.uint8]], read: Callable[[BytesIO], Dataset]) -> Iterator[Dataset | Twin]:
+    """Every DICOM file of a stream, as `read_alike` reads those of a folder.
+
+    Args:
+        parts: whole files.
+        read: one file by pydicom. What it raises is not caught.
+    """
+    known = Alike()
+    for content in parts:
+        twin = known.twin(content, "")
+        if twin is None:
+            dataset = read(BytesIO(content.tobytes()))
+            try:
+                yield known.first(dataset, content, "") or dataset
+            except RefusedInput:
+                yield read(BytesIO(content.tobytes()))
+        else:
+            yield twin
