@@ -1,6 +1,7 @@
 """Wetread for 3D Slicer: a model's preliminary read, accepted, corrected or rejected with Slicer's own tools."""
 
 import os
+import tempfile
 from pathlib import Path
 
 import qt
@@ -22,6 +23,7 @@ from WetreadLib.consent import Consent
 from WetreadLib.drafts import Drafts
 from WetreadLib.panel import Panel
 from WetreadLib.session import Session
+from WetreadLib.volumes import uidsOf
 
 
 class Wetread(ScriptedLoadableModule):
@@ -49,8 +51,18 @@ def registerSampleData() -> None:
     icon = Path(__file__).parent / "Resources" / "Icons" / "Wetread.png"
     SampleData.SampleDataLogic.registerCustomSampleDataSource(
         category="Wetread", sampleName="WetreadPhantomCT", thumbnailFileName=str(icon),
-        customDownloader=lambda _source: WetreadLogic().loadPhantom(),
+        customDownloader=lambda _source: loadPhantom(),
     )
+
+
+def loadPhantom() -> list:
+    """Import and load the drawn phantom; gives its volume nodes."""
+    from DICOMLib import DICOMUtils
+
+    with tempfile.TemporaryDirectory(prefix="wetread-") as folder:
+        phantoms.write(folder)
+        DICOMUtils.importDicom(folder, slicer.dicomDatabase, copyFiles=True)
+    return [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in DICOMUtils.loadSeriesByUID([phantoms.SERIES])]
 
 
 class WetreadWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):
@@ -133,27 +145,15 @@ class WetreadLogic(ScriptedLoadableModuleLogic):
         self.session.close()
         self.background.close()
 
-    def loadPhantom(self) -> list:
-        """Import and load the drawn phantom; gives its volume nodes."""
-        import tempfile
-
-        from DICOMLib import DICOMUtils
-
-        with tempfile.TemporaryDirectory(prefix="wetread-") as folder:
-            phantoms.write(folder)
-            DICOMUtils.importDicom(folder, slicer.dicomDatabase, copyFiles=True)
-        nodeIDs = DICOMUtils.loadSeriesByUID([phantoms.SERIES])
-        return [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in nodeIDs]
-
 
 class WetreadTest(ScriptedLoadableModuleTest):
     """Slicer's own run of the module; what needs no application is in the project's tests/slicer."""
 
     def runTest(self) -> None:
-        """Load the phantom, put a mask and a box on it as a read would, and find both again."""
+        """The sample data comes through Slicer's DICOM database whole, and is known by its UIDs."""
         self.setUp()
         slicer.mrmlScene.Clear()
-        (volume,) = WetreadLogic().loadPhantom()
+        (volume,) = loadPhantom()
         self.assertEqual(volume.GetImageData().GetDimensions(), (phantoms.PIXELS, phantoms.PIXELS, phantoms.SLICES))
-        self.assertEqual(phantoms.SERIES, WetreadLogic().session.seriesOf(volume))
+        self.assertEqual(uidsOf(volume, slicer.mrmlScene)[1], phantoms.SERIES)
         self.delayDisplay(_("Test passed"))

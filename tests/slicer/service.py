@@ -60,8 +60,8 @@ class MarksReader(BrightPixelReader):
             Finding(spleen, new_uid(), 0.5, 0, Box(*BOX, BoxFrame.IMAGE), None, description="A box."),
         )
         return Read(
-            uid=new_uid(), question=made.question, reasoning=made.reasoning + pointed_at(self.pointing), findings=findings,
-            diagnoses=("liver",), abstention=None, answer=made.answer, provenance=made.provenance,
+            uid=new_uid(), question=made.question, reasoning=made.reasoning + pointed_at(self.pointing),
+            findings=findings, diagnoses=("liver",), abstention=None, answer=made.answer, provenance=made.provenance,
         )  # fmt: skip
 
 

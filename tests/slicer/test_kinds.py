@@ -20,7 +20,7 @@ from WetreadLib.pictures import decodePlane
 from WetreadLib.planes import NotThisVolume, PlaneMap, ijkToRasOf
 from WetreadLib.session import Session
 from WetreadLib.transfers import upload
-from WetreadLib.volumes import NotFromDicom
+from WetreadLib.volumes import NotFromDicom, uidsOf
 
 
 def test_a_cine_in_colour_has_its_frames_as_planes(session, tmp_path):
@@ -127,7 +127,7 @@ def test_a_volume_that_did_not_come_from_dicom_is_told_apart(session):
     session.open(node)
     assert "did not come from DICOM" in session.failure
     with pytest.raises(NotFromDicom):
-        session.seriesOf(node)
+        uidsOf(node, session.scene)
 
 
 def test_a_linear_transform_above_the_volume_moves_mask_and_box_with_it(session, tmp_path):

@@ -79,13 +79,14 @@ def agree_and_open(module, series, folder):
 def test_nothing_is_sent_before_one_agrees(module):
     assert not module.ui.readButton.isEnabled()
     assert not module.ui.testButton.isEnabled()
-    assert module.session.client is None
+    assert not module.session.canSend
     assert "before you agree" in module.ui.connectionLabel.text()
     module.ui.consentCheckBox.setChecked(True)
     module.ui.testButton.click()
     module.until(lambda: "test-double" in module.ui.connectionLabel.text())
     module.ui.consentCheckBox.setChecked(False)
-    assert module.session.client is None
+    assert not module.session.canSend
+    assert "before you agree" in module.ui.connectionLabel.text()
 
 
 def test_a_read_from_the_question_to_the_signature(module, tmp_path):
@@ -187,3 +188,16 @@ def test_closing_the_scene_leaves_nothing_behind(module, tmp_path):
     module.widget._sceneClosed(None, None)
     module.until(lambda: module.ui.findingsTable.rowCount() == 0)
     assert not module.ui.readButton.isEnabled()
+
+
+def test_a_decision_after_consent_was_withdrawn_is_kept_and_not_sent(module, tmp_path):
+    agree_and_open(module, ct_series(5, name="withdrawn"), tmp_path / "files")
+    module.ui.readButton.click()
+    module.until(lambda: module.ui.findingsTable.rowCount() == 2 and module.session.screen.shown)
+    module.ui.consentCheckBox.setChecked(False)
+    module.ui.acceptButton.click()
+    module.until(lambda: "Nothing was sent" in module.ui.failureLabel.text())
+    assert module.session.drafts.isWaiting(module.session.job)
+    assert module.ui.findingsTable.item(0, 2).text() == "accepted"
+    module.ui.consentCheckBox.setChecked(True)
+    module.until(lambda: not module.session.drafts.isWaiting(module.session.job))

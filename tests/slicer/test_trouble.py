@@ -213,6 +213,19 @@ def test_strokes_that_come_while_an_answer_is_awaited_are_not_wiped(session, tmp
     assert "2" in mask["mask"]
 
 
+def test_turning_to_another_series_keeps_what_was_painted_a_moment_before(session, tmp_path):
+    node = opened(session, ct_series(6, name="left"), tmp_path / "files")
+    read(session)
+    job, liver = session.job, session.read["findings"][0]["tracking_uid"]
+    voxels = slicer.util.arrayFromSegmentBinaryLabelmap(session.screen.segmentation, liver, node)
+    voxels[1, 2:6, 2:6] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(voxels, session.screen.segmentation, liver, node)
+    opened(session, ct_series(3, name="next"), tmp_path / "next")
+    until(lambda: not session.drafts.isWaiting(job), often=work(session))
+    found = session.client.get(f"/reads/{job}/verdicts")["findings"]
+    assert {one["tracking_uid"]: one["state"] for one in found}[liver] == "corrected"
+
+
 def test_findings_of_a_saved_scene_are_found_again_and_go_on(session, tmp_path):
     node = opened(session, ct_series(4, name="saved"), tmp_path / "files")
     read(session)

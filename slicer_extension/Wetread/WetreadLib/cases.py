@@ -30,7 +30,7 @@ class Cases:
     def next(self, strategy: str) -> None:
         """Open the next case of the worklist; the present one is given back where nothing was decided on it."""
         session, client, another = self._session, self._session.client, bool(self._session.series)
-        if client is None or self.isBusy:
+        if not session.canSend or self.isBusy:
             return
 
         def done(case):

@@ -110,7 +110,7 @@ class Decisions:
     def tick(self) -> None:
         """Called often: finds corrections that have settled, and sends again what could not be sent."""
         session, now = self._session, time.monotonic()
-        if session.client is not None and self._again is not None and now >= self._again:
+        if session.canSend and self._again is not None and now >= self._again:
             self._again = None
             for draft in session.drafts.waiting(session.client.address):
                 self._send(draft["job"])
@@ -196,7 +196,7 @@ class Decisions:
             if isinstance(error, BeingSent) or (isinstance(error, ServiceError) and error.mayPass):
                 self._again = time.monotonic() + self._pause
                 self._pause = min(2 * self._pause, LONGEST_PAUSE)
-            elif job == session.job:
+            elif isinstance(error, ServiceError) and job == session.job:
                 session.refresh()  # what was refused was never decided
             if not isinstance(error, BeingSent):
                 session.say(error)

@@ -29,7 +29,7 @@ class Keys:
         self._shortcuts = []
         for key, button in KEYS:
             shortcut = qt.QShortcut(qt.QKeySequence(key), window)
-            shortcut.activated.connect(getattr(ui, button).click)
+            shortcut.activated.connect(lambda button=button: getattr(ui, button).click())
             self._shortcuts.append(shortcut)
 
     def setEnabled(self, isEnabled: bool) -> None:

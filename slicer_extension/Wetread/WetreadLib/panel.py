@@ -71,11 +71,18 @@ class Panel:
             (ui.loadSignedButton, self.cases.loadSigned),
         ):
             button.clicked.connect(lambda *_given, deed=deed: deed())
-        ui.addressLineEdit.editingFinished.connect(self._addressChanged)
-        ui.tokenLineEdit.editingFinished.connect(self._reconnect)
+        ui.addressLineEdit.editingFinished.connect(self._serverEdited)
+        ui.tokenLineEdit.editingFinished.connect(self._serverEdited)
         ui.consentCheckBox.toggled.connect(self._consentToggled)
         ui.volumeComboBox.activated.connect(lambda *_given: self._volumeChosen())
         ui.reasonLineEdit.returnPressed.connect(self._reject)
+
+    def _serverEdited(self) -> None:
+        """Qt says so, too, where a field was only left."""
+        client, ui = self.session.client, self.ui
+        wanted = ui.addressLineEdit.property("text").strip().rstrip("/"), ui.tokenLineEdit.property("text").strip()
+        if client is None or (client.address, client.token) != wanted:
+            self._addressChanged()
 
     def _addressChanged(self) -> None:
         address = self.ui.addressLineEdit.property("text")
@@ -102,18 +109,17 @@ class Panel:
         except ValueError as error:
             self.ui.connectionLabel.setText(str(error))
             return
-        if self.consent.isGiven(address):
-            self.session.connect(client)
+        self.session.connect(client)
+        if self.session.canSend:
             self.test()
         else:
-            self.session.client = None
             self.ui.connectionLabel.setText(_("Nothing is sent before you agree."))
         self.update()
 
     def test(self) -> None:
         """Say who answers, with which model, and who we are to it."""
         client = self.session.client
-        if client is None:
+        if not self.session.canSend:
             return
         self.ui.connectionLabel.setText(_("Asking ..."))
 
@@ -208,7 +214,7 @@ class Panel:
     def update(self) -> None:
         """Show the session as it is."""
         ui, session, decisions = self.ui, self.session, self.session.decisions
-        isRunning, hasServer = session.phase in ("sending", "running"), session.client is not None
+        isRunning, hasServer = session.phase in ("sending", "running"), session.canSend
         hasRead = session.review is not None
         if session.questions is not self._questions:
             self._questions = session.questions
@@ -225,7 +231,7 @@ class Panel:
         ui.progressBar.setVisible(isRunning)
         ui.progressBar.setValue(round(100 * session.progress))
         ui.stageLabel.setText(self._stageInWords() if isRunning else "")
-        if ui.reasoningTextEdit.toPlainText() != session.text:
+        if ui.reasoningTextEdit.property("plainText") != session.text:
             ui.reasoningTextEdit.setPlainText(session.text)
         self.table.show(session.findings() if hasRead else {}, session.states)
         undecided = sum(state == "undecided" for state in session.states.values())

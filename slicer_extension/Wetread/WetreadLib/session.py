@@ -59,6 +59,11 @@ class Session:
         return volumeOf(self.scene, self.series) if self.series else None
 
     @property
+    def canSend(self) -> bool:
+        """True where there is a server, and the person has agreed to it."""
+        return self.client is not None and self.client.consent.isGiven(self.client.address)
+
+    @property
     def states(self) -> dict:
         """Tracking UID -> state of each finding."""
         return {one["tracking_uid"]: one["state"] for one in (self.review or {}).get("findings", [])}
@@ -77,6 +82,7 @@ class Session:
 
     def open(self, volumeNode) -> None:
         """Turn to a series: what may be asked about it, and the latest read of it."""
+        self.decisions.collect()
         self._clear()
         try:
             self.study, self.series = uidsOf(volumeNode, self.scene)
@@ -86,13 +92,6 @@ class Session:
             return
         self._openSeries()
 
-    def seriesOf(self, volumeNode) -> str:
-        """Series Instance UID of a volume node.
-
-        :raises NotFromDicom: it was not loaded from DICOM.
-        """
-        return uidsOf(volumeNode, self.scene)[1]
-
     def leave(self) -> None:
         """The scene was closed: turn to nothing. What was decided is on disk."""
         self._clear()
@@ -101,6 +100,7 @@ class Session:
 
     def openUids(self, study: str, series: str) -> None:
         """Turn to a series that has no volume (an ECG)."""
+        self.decisions.collect()
         self._clear()
         self.study, self.series = study, series
         self._openSeries()
@@ -108,7 +108,7 @@ class Session:
     def _openSeries(self) -> None:
         at, client = f"/studies/{self.study}/series/{self.series}", self.client
         study, series = self.study, self.series
-        if client is None:
+        if not self.canSend:
             return
 
         def ask():
@@ -129,8 +129,9 @@ class Session:
 
     def ask(self, question: str) -> None:
         """Ask for a read of the series, with the prompts that are drawn."""
-        if self.client is None or not self.series or self.phase in ("sending", "running"):
+        if not self.canSend or not self.series or self.phase in ("sending", "running"):
             return
+        self.decisions.collect()
         try:
             drawn = self.drawnPrompts()
         except NotThisVolume as error:
