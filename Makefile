@@ -36,7 +36,7 @@ help:
 	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
 	@echo "make lint          ruff and mypy"
 	@echo "make audit         known vulnerabilities of all pinned packages; make sbom: build/sbom.cdx.json (CycloneDX)"
-	@echo "make fuzz          fuzz the loader and the verifier, FUZZ_SECONDS=60 each (Linux)"
+	@echo "make fuzz          fuzz the loader, the verifier and slices of a series, FUZZ_SECONDS=60 each (Linux)"
 	@echo "make openapi       write docs/openapi.json anew, after a route was changed"
 	@echo "make app           start the MONAI Label app on 127.0.0.1:$(PORT) (STUDIES=folder or DICOMweb URL)"
 	@echo "make install       only install what a read needs; install-app, install-dev: the rest"
@@ -126,7 +126,7 @@ sbom: $(TOOLS)/.installed
 	$(TOOLS)/bin/cyclonedx-py environment '$(BIN)/python' --pyproject pyproject.toml -o build/sbom.cdx.json
 
 fuzz: $(TOOLS)/.installed
-	@for target in loader verifier; do \
+	@for target in loader verifier twins; do \
 		PYTHONPATH="core:tests/support:$$($(BIN)/python -c 'import site; print(site.getsitepackages()[0])')" \
 		OMP_NUM_THREADS=1 $(TOOLS)/bin/python tests/fuzz/readers.py $$target "build/fuzz/$$target" \
 		-max_total_time=$(FUZZ_SECONDS) -rss_limit_mb=2048 -timeout=25 -max_len=200000 -verbosity=0 \

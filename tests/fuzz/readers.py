@@ -2,8 +2,10 @@
 
     python tests/fuzz/readers.py loader  CORPUS [libFuzzer options]
     python tests/fuzz/readers.py verifier CORPUS [libFuzzer options]
+    python tests/fuzz/readers.py twins CORPUS [libFuzzer options]
 
-`make fuzz` runs both for a minute each. An exception other than a refusal, more memory than `-rss_limit_mb` and an
+`twins` asks more: a slice in a series that is read by comparison gives what reading each file by itself gives.
+`make fuzz` runs all three for a minute each. An exception other than a refusal, more memory than `-rss_limit_mb` and an
 input that takes longer than `-timeout` end the run with an exit code and leave the input in a file. The corpus is
 written anew from phantoms when it is empty.
 """
@@ -23,6 +25,7 @@ with atheris.instrument_imports(include=["wetread", "pydicom"]):
 
     import dicom_multiframe_phantoms as multiframe
     import dicom_phantoms as phantoms
+    from both_ways import read_twice, require_equal
     from reporting_cases import CASES
     from wetread.archive.content import encoded
     from wetread.archive.intake import taken_in
@@ -32,6 +35,7 @@ with atheris.instrument_imports(include=["wetread", "pydicom"]):
     from wetread.reporting.verifier import verify_files
 
 FILE = Path(tempfile.mkdtemp(prefix="wetread-fuzz-")) / "input.dcm"
+SERIES = Path(tempfile.mkdtemp(prefix="wetread-fuzz-"))
 
 
 def loader(content: bytes) -> None:
@@ -40,6 +44,12 @@ def loader(content: bytes) -> None:
     for read in (lambda: load_sample(FILE), lambda: taken_in(content)):
         with suppress(RefusedInput):
             read()
+
+
+def twins(content: bytes) -> None:
+    """One slice among five others of its series."""
+    (SERIES / "3.dcm").write_bytes(content)
+    require_equal(*read_twice(SERIES))
 
 
 def verifier(content: bytes) -> None:
@@ -58,6 +68,11 @@ def seeds(target: str) -> list[bytes]:
             seg = build_seg(read, sample)
             objects += [seg, build_sr(read, sample, seg)]
         return [encoded(dataset) for dataset in objects]
+    if target == "twins":
+        series = [encoded(dataset) for dataset in phantoms.ct_series(6, rows=4, columns=6)]
+        for number, content in enumerate(series):
+            (SERIES / f"{number}.dcm").write_bytes(content)
+        return series[3:]
     images = [*phantoms.ct_series(1), *phantoms.dx_image(8, 8), *phantoms.visible_light(rows=8, columns=8),
               *phantoms.ultrasound_cine(), *multiframe.enhanced_mr()]  # fmt: skip
     names = ("MR_small_RLE.dcm", "MR_small_jp2klossless.dcm", "MR_small_jpeg_ls_lossless.dcm", "JPEG-lossy.dcm")
@@ -69,11 +84,12 @@ def main() -> None:
     """Fill the corpus where it is empty, then fuzz."""
     target, corpus = sys.argv[1], Path(sys.argv[2])
     corpus.mkdir(parents=True, exist_ok=True)
+    first = seeds(target)
     if not any(corpus.iterdir()):
-        for number, content in enumerate(seeds(target)):
+        for number, content in enumerate(first):
             (corpus / f"seed-{number}").write_bytes(content)
     warnings.simplefilter("ignore")
-    chosen = {"loader": loader, "verifier": verifier}[target]
+    chosen = {"loader": loader, "verifier": verifier, "twins": twins}[target]
     atheris.Setup([sys.argv[0], str(corpus), *sys.argv[3:]], chosen)
     atheris.Fuzz()
 

@@ -7,6 +7,7 @@ from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from hypothesis import strategies as st
 from pydicom import Dataset, dcmread, dcmwrite
 from pydicom.dataelem import DataElement
 from pydicom.sequence import Sequence
-from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian
+from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRLittleEndian, RLELossless
 
 from both_ways import read_twice, require_equal, require_same_dataset, twins_in
 from dicom_phantoms import PATIENT_NAME, ct_series, dx_image, localizer, mr_series, uid, write
@@ -24,6 +25,8 @@ from wetread.errors import RefusedInput
 from wetread.imaging import load_sample, open_series, to_sample
 from wetread.imaging.blocks import read_files
 from wetread.imaging.instances import Instances
+from wetread.imaging.pattern import Pattern
+from wetread.imaging.reading_files import MAXIMUM_PATTERNS
 
 pytestmark = pytest.mark.filterwarnings("ignore::UserWarning:pydicom")
 SHARED = Path(__file__).parents[3] / "shared" / "data"
@@ -282,6 +285,28 @@ def test_a_slice_cut_short_is_refused_as_ever(which: int, share: float) -> None:
         quick, plain = read_twice(put(Path(folder), contents))
         assert isinstance(quick, str)
         require_equal(quick, plain)
+
+
+def test_comparing_is_given_up_where_nothing_is_alike(tmp_path) -> None:
+    series = ct_series(40, rows=4, columns=6)
+    for number, dataset in enumerate(series):
+        for tag in range(number):
+            dataset.add_new(0x00185100 + tag, "LO", "x")  # every slice has elements of its own
+    write(series, tmp_path)
+    with patch.object(Pattern, "learned", wraps=Pattern.learned) as learned:
+        require_equal(*read_twice(tmp_path))
+    assert 0 < learned.call_count <= MAXIMUM_PATTERNS
+
+
+def test_a_compressed_series_is_not_compared(tmp_path) -> None:
+    series = ct_series(40, rows=8, columns=8)
+    for dataset in series:
+        dataset.compress(RLELossless, generate_instance_uid=False)
+    write(series, tmp_path)
+    with patch.object(Pattern, "learned", wraps=Pattern.learned) as learned:
+        require_equal(*read_twice(tmp_path))
+    assert learned.call_count < 20
+    assert twins_in(tmp_path) == 0
 
 
 def test_bytes_after_the_pixels_are_no_twin_and_no_trouble(tmp_path) -> None:

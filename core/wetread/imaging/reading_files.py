@@ -32,8 +32,8 @@ _FEWEST = 4
 """Fewer files are read faster one by one."""
 _LARGEST = 64 << 20
 """Bytes of a file that is worth comparing; what is larger holds many frames, or is rare."""
-_VAIN = 8
-"""So many more files without a match than with one, and comparing is given up."""
+_VAIN = 12
+"""So many more files in vain than with a match, and comparing is given up."""
 
 
 def read_alike(
@@ -57,8 +57,8 @@ def read_alike(
                 break
         if not run:
             path, size = files[done]
-            is_candidate = len(files) >= _FEWEST and size <= _LARGEST
-            yield path, _first_of_its_kind(path, read, known) if is_candidate else read(path)
+            is_worth_while = len(files) >= _FEWEST and size <= _LARGEST
+            yield path, _first_of_its_kind(path, read, known) if is_worth_while else read(path)
             done += 1
 
 
@@ -71,8 +71,13 @@ class Alike:
 
     @property
     def is_vain(self) -> bool:
-        """Too few have been alike for comparing to be worth while."""
+        """Too few have been alike, or could be compared with, for trying on."""
         return self._vain > _VAIN
+
+    @property
+    def may_learn(self) -> bool:
+        """True where another kind of file would be compared with."""
+        return not self.is_vain and len(self._patterns) < MAXIMUM_PATTERNS
 
     def fits(self, size: int) -> bool:
         """True where a file of so many bytes may be like one that is known."""
@@ -96,8 +101,9 @@ class Alike:
         Raises:
             RefusedInput: its header is not sound; the dataset has been changed by the check.
         """
-        if self.is_vain or len(self._patterns) >= MAXIMUM_PATTERNS:
+        if not self.may_learn:
             return None
+        self._vain += 1
         check_header(dataset, filename)
         pattern = Pattern.learned(dataset, content.tobytes())
         if pattern is None:
@@ -108,8 +114,8 @@ class Alike:
 
 def _first_of_its_kind(path: Path, read: Callable[[Path], Dataset | None], known: Alike) -> Dataset | Twin | None:
     dataset = read(path)
-    if dataset is None:
-        return None
+    if dataset is None or not known.may_learn:
+        return dataset
     try:
         return known.first(dataset, np.fromfile(path, dtype=np.uint8), str(path)) or dataset
     except (RefusedInput, OSError):
