@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 from pathlib import Path
 from types import ModuleType
 
@@ -55,4 +56,5 @@ def test_without_cuda_it_says_so_in_one_line(benchmark: ModuleType, monkeypatch,
 
 def test_the_static_cache_comparison_runs(benchmark: ModuleType) -> None:
     backbone = benchmark.build(benchmark.TINY, "cpu", torch.float32)
-    assert benchmark.generate_step(backbone, benchmark.TINY, 2) > 0
+    # A difference of two times: on a busy machine a tiny model's may well be negative.
+    assert math.isfinite(benchmark.generate_step(backbone, benchmark.TINY, 2))
