@@ -72,6 +72,7 @@ class ReadTask(InferTask):
             RefusedInput: the image cannot be read honestly.
         """
         from wetread.imaging import open_series
+        from wetread.imaging.instances import as_read
         from wetread.pipeline import read_series, refuse_defects
         from wetread.reporting import read_document
 
@@ -82,7 +83,7 @@ class ReadTask(InferTask):
             raise RefusedInput("no such image", "the datastore", "give an id from GET /datastore/")
         question = str(request.get("question") or "") or None
         datasets = open_series(_dicom_of(image), modality)
-        if any("WaveformSequence" in dataset for dataset in datasets):
+        if any("WaveformSequence" in dataset for dataset in as_read(datasets)):
             raise RefusedInput("an ECG, which has no label image", image, "read it with wetread read or the service")
         outcome = read_series(datasets, question, reader=cast("Reader", self.reader))
         refuse_defects(outcome)

@@ -17,10 +17,10 @@ from wetread.imaging.sample import Sample
 
 
 def one_by_one(
-    paths: Sequence[tuple[Path, int]], read: Callable[[Path], Dataset | None]
+    paths: Sequence[Path], read: Callable[[Path], Dataset | None]
 ) -> Iterator[tuple[Path, Dataset | None]]:
     """What `read_alike` stands for."""
-    return ((path, read(path)) for path, _ in paths)
+    return ((path, read(path)) for path in paths)
 
 
 def read_twice(folder: Path) -> tuple[Sample | str, Sample | str]:

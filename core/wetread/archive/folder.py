@@ -99,8 +99,8 @@ class FolderArchive:
 
     def retrieve_series(self, study_uid: str, series_uid: str) -> Sequence[Dataset]:
         """See `Archive.retrieve_series`; read by comparison (`imaging/reading_files.py`)."""
-        files = [(path, _size(path)) for path in self.series_files(study_uid, series_uid)]
-        return Instances([held for _, held in read_alike(files, _read) if held is not None])
+        read = read_alike(self.series_files(study_uid, series_uid), _read)
+        return Instances([held for _, held in read if held is not None])
 
     def retrieve_instance(self, study_uid: str, series_uid: str, sop_instance_uid: str) -> Dataset:
         """See `Archive.retrieve_instance`."""
@@ -267,13 +267,6 @@ def _outcome(dataset: Dataset, state: StoreState, reason: str = "") -> StoredIns
         state,
         reason,
     )
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return 0  # reading it says so
 
 
 def _read(path: Path) -> Dataset:

@@ -61,10 +61,11 @@ def open_input(named: str, modality: str | None, archive: Archive | None, *, vie
     if path is not None:
         from wetread.imaging import open_series
         from wetread.imaging.files import file_of
+        from wetread.imaging.instances import as_read
         from wetread.imaging.radiographs import open_views
 
         datasets = open_views(path, modality) if views else open_series(path, modality)
-        return Series(datasets, wrapped=all(file_of(dataset, None) is None for dataset in datasets))
+        return Series(datasets, wrapped=all(file_of(dataset, None) is None for dataset in as_read(datasets)))
     if not _UIDS.fullmatch(named):
         shown = named[:200] or "nothing given"
         raise RefusedInput("no such file or folder", shown, "check the path, or give STUDY_UID/SERIES_UID")

@@ -24,7 +24,7 @@ from wetread.imaging.waveform_dicom import check_waveform
 from wetread.uids import is_tolerated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
 
     from pydicom import Dataset
 
@@ -65,7 +65,7 @@ def open_series(path: str | Path | Iterable[str | Path], modality: Modality | st
         return _one_series(_open_file(paths[0], modality), "1 files")
     for path in paths:
         _check_file(path)
-    read = _read_all(paths, lambda path: _read(path, claims=True))
+    read = read_alike(paths, lambda path: _read(path, claims=True))
     return _one_series(Instances([dataset for _, dataset in read if dataset is not None]), f"{len(paths)} files")
 
 
@@ -120,9 +120,11 @@ def read_folder(folder: Path, modality: Modality | str | None = None) -> Sequenc
     if not files:
         raise RefusedInput("empty folder", folder, "give a folder that holds the files of one series.")
     foreign = [p for p in files if is_foreign(p) and p.suffix.lower() not in WAVEFORM_SUFFIXES - {".hea"}]
+    for path in filter(is_foreign, files):
+        log.info("Passed over a file that is not DICOM: %s", path)
     datasets: list[Dataset | Twin] = []
-    wanted = [path for path in files if not path.name.upper().startswith("DICOMDIR")]
-    for path, dataset in _read_all(wanted, _read_in_folder):
+    wanted = [path for path in files if not path.name.upper().startswith("DICOMDIR") and not is_foreign(path)]
+    for path, dataset in read_alike(wanted, lambda path: _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)):
         if dataset is None:
             log.info("Passed over a file that is not DICOM: %s", path)
         elif isinstance(dataset, Twin) or class_uid_of(dataset) != _DIRECTORY_STORAGE:
@@ -158,16 +160,6 @@ def _check_file(path: Path) -> None:
         raise RefusedInput("a folder in a list of files", path, "give the folder alone, or its files.")
     if not path.is_file():
         raise RefusedInput("no such file or folder", path, "check the path.")
-
-
-def _read_all(
-    paths: Sequence[Path], read: Callable[[Path], Dataset | None]
-) -> Iterator[tuple[Path, Dataset | Twin | None]]:
-    return read_alike([(path, path.stat().st_size) for path in paths], read)
-
-
-def _read_in_folder(path: Path) -> Dataset | None:
-    return None if is_foreign(path) else _read(path, claims=path.suffix.lower() in _DICOM_SUFFIXES)
 
 
 def _open_file(path: Path, modality: Modality | str | None) -> list[Dataset]:

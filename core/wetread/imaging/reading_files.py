@@ -37,15 +37,15 @@ _VAIN = 12
 
 
 def read_alike(
-    files: Sequence[tuple[Path, int]], read: Callable[[Path], Dataset | None]
+    paths: Sequence[Path], read: Callable[[Path], Dataset | None]
 ) -> Iterator[tuple[Path, Dataset | Twin | None]]:
     """Every file with what it holds, in order.
 
     Args:
-        files: path and size in bytes.
+        paths: files.
         read: one file by pydicom; None for what is no DICOM and does not claim to be. What it raises is not caught.
     """
-    known = Alike()
+    files, known = [(path, _size(path)) for path in paths], Alike()
     done = 0
     while done < len(files):
         run = list(takewhile(lambda file: known.fits(file[1]), files[done:]))
@@ -110,6 +110,13 @@ class Alike:
             return None
         self._patterns.append(pattern)
         return self.twin(content, filename)
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0  # reading it will say so
 
 
 def _first_of_its_kind(path: Path, read: Callable[[Path], Dataset | None], known: Alike) -> Dataset | Twin | None:
