@@ -16,7 +16,7 @@ from slicer_scene import load
 from dicom_phantoms import ct_series
 from WetreadLib import nodes
 from WetreadLib.background import Background
-from WetreadLib.client import ServiceClient
+from WetreadLib.client import ServiceClient, ServiceError
 from WetreadLib.consent import Consent, NoConsent
 from WetreadLib.drafts import Drafts
 from WetreadLib.session import Session
@@ -103,6 +103,40 @@ def test_a_decision_survives_a_crash_of_slicer(scene, gated, tmp_path):
     found = other.client.get(f"/reads/{job}/verdicts")["findings"]
     assert {one["tracking_uid"]: one["state"] for one in found}[uid] == "rejected"
     other.close()
+
+
+def test_asking_again_after_a_lost_answer_is_asking_once(session, tmp_path, monkeypatch):
+    opened(session, ct_series(4, name="lost"), tmp_path / "files")
+    post = session.client.post
+
+    def lost(path, body, **given):
+        post(path, body, **given)
+        raise ServiceError("unreachable")
+
+    monkeypatch.setattr(session.client, "post", lost)
+    session.ask("Please segment liver in the given image.")
+    until(lambda: session.phase == "failed", often=work(session))
+    monkeypatch.setattr(session.client, "post", post)
+    read(session)
+    jobs = [one for one in session.client.get("/reads") if one["series_uid"] == session.series]
+    assert [one["uid"] for one in jobs] == [session.job]
+
+
+def test_a_cancelled_read_is_no_failure(scene, gated, tmp_path):
+    session = session_with(scene, gated.address, tmp_path / "drafts")
+    opened(session, ct_series(4), tmp_path / "files")
+    session.ask("")
+    until(lambda: session.text, often=work(session))
+    session.cancel()
+    until(lambda: session.phase == "idle", often=work(session))
+    assert (session.failure, session.notice) == ("", "The read ended: cancelled")
+    session.close()
+
+
+def test_a_series_that_the_archive_lacks_can_be_sent(session, tmp_path):
+    session.open(load(session.scene, ct_series(4, name="absent"), tmp_path / "files"))
+    until(lambda: session.failure, often=work(session))
+    assert "Send images" in session.notice
 
 
 def test_an_expired_token_is_said_and_a_new_one_sends_what_waited(scene, tmp_path):

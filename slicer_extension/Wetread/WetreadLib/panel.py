@@ -233,7 +233,8 @@ class Panel:
         ui.stageLabel.setText(self._stageInWords() if isRunning else "")
         if ui.reasoningTextEdit.property("plainText") != session.text:
             ui.reasoningTextEdit.setPlainText(session.text)
-        self.table.show(session.findings() if hasRead else {}, session.states)
+        early = {one["tracking_uid"]: one for one in session.early} if isRunning else {}
+        self.table.show(session.findings() if hasRead else early, session.states or dict.fromkeys(early, "undecided"))
         undecided = sum(state == "undecided" for state in session.states.values())
         for button in (ui.acceptButton, ui.rejectButton, ui.editButton, ui.addButton, ui.showAgainButton):
             button.setEnabled(hasRead)

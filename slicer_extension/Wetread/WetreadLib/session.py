@@ -7,6 +7,7 @@ phase: "idle", "sending", "running", "done" or "failed"; stage, progress, positi
 read, review: as the server gives them; failure, notice: sentences for the reader, or "".
 """
 
+import json
 import threading
 from contextlib import suppress
 
@@ -42,7 +43,7 @@ class Session:
         self.decisions = Decisions(self)
         self._stop = threading.Event()
         self.study = self.series = ""
-        self.questions, self.planes = [], []
+        self.questions, self.planes, self._unanswered = [], [], {}
         self._clear()
 
     def _clear(self) -> None:
@@ -124,7 +125,12 @@ class Session:
                 self._showJob(latest)
             self.onChange()
 
-        self.background.run(ask, done, self.say)
+        def failed(error):
+            if isinstance(error, ServiceError) and error.trouble == "refused":
+                self.notice = _("If the server's archive does not have this series, Send images stores it there.")
+            self.say(error)
+
+        self.background.run(ask, done, failed)
         self.onChange()
 
     def ask(self, question: str) -> None:
@@ -140,11 +146,16 @@ class Session:
         study, series, questions, planes = self.study, self.series, self.questions, self.planes
         self._clear()
         self.study, self.series, self.questions, self.planes = study, series, questions, planes
+        request = {"study_uid": study, "series_uid": series, "question": question.strip() or None, "prompts": drawn}
         # The job's UID is ours, so that asking again after a lost answer is asking once.
-        request = {"uid": newUid(), "study_uid": study, "series_uid": series, "question": question.strip() or None,
-                   "prompts": drawn}
-        self.phase, self.job, client = "sending", request["uid"], self.client
-        self.background.run(lambda: client.post("/reads", request), self._submitted, self._failed)
+        uid = self._unanswered.pop(json.dumps(request), None) or newUid()
+        self.phase, self.job, client = "sending", uid, self.client
+
+        def failed(error):
+            self._unanswered = {json.dumps(request): uid}
+            self._failed(error)
+
+        self.background.run(lambda: client.post("/reads", request | {"uid": uid}), self._submitted, failed)
         self.onChange()
 
     def drawnPrompts(self):
@@ -206,8 +217,11 @@ class Session:
         elif kind == "state" and data["state"] == "COMPLETED":
             self._fetch()
         elif kind == "state" and data["state"] == "CANCELED":
-            self.phase = "idle" if data.get("reason") == "cancelled" else "failed"
-            self.failure = _("The read ended: {reason}").format(reason=data.get("reason") or "")
+            said = _("The read ended: {reason}").format(reason=data.get("reason") or "")
+            if data.get("reason") == "cancelled":
+                self.phase, self.notice = "idle", said
+            else:
+                self.phase, self.failure = "failed", said
         self.onChange()
 
     def _broken(self, job: str, error) -> None:
