@@ -247,6 +247,21 @@ def test_strokes_that_come_while_an_answer_is_awaited_are_not_wiped(session, tmp
     assert "2" in mask["mask"]
 
 
+def test_a_box_that_is_moved_while_an_answer_is_awaited_stays_moved(session, tmp_path):
+    opened(session, ct_series(4, name="moved meanwhile"), tmp_path / "files")
+    read(session)
+    liver, spleen = (finding["tracking_uid"] for finding in session.read["findings"])
+    session.decisions.accept(liver)
+    roi = session.screen.rois[spleen]
+    moved = np.array(roi.GetCenter()) + np.array([3, 0, 0])
+    roi.SetCenter(*moved)
+    until(lambda: session.states[spleen] == "corrected", often=work(session))
+    sent(session)
+    until(lambda: state_at(session, spleen) == "corrected", often=work(session))
+    assert np.abs(np.array(session.screen.rois[spleen].GetCenter()) - moved).max() < 1e-3
+    assert state_at(session, liver) == "accepted"
+
+
 def test_turning_to_another_series_keeps_what_was_painted_a_moment_before(session, tmp_path):
     node = opened(session, ct_series(6, name="left"), tmp_path / "files")
     read(session)

@@ -188,7 +188,8 @@ class Decisions:
             if self._masksAreOld:
                 self._masksAreOld = False
                 session.refresh()
-            elif session.volumeNode is not None and session.screen.shown is not None:
+            elif session.volumeNode is not None and session.screen.shown is not None and not self.collect():
+                # A box that was moved meanwhile is a correction first.
                 session.screen.showStates(session.volumeNode, review, session.findings())
             session.onChange()
 
