@@ -41,9 +41,15 @@ def test_discs_that_overlap_almost_wholly_stay_one() -> None:
 def test_every_pixel_has_one_object_and_no_object_leaves_its_blob(mask: np.ndarray) -> None:
     objects = split_touching(mask)
     assert np.array_equal(objects > 0, mask)
-    blobs, count = components(mask)
+    blobs, _ = components(mask)
     assert all(len(np.unique(blobs[objects == label])) == 1 for label in range(1, objects.max() + 1))
-    assert len(instance_boxes(mask)) >= count
+
+
+def test_a_fragment_gets_no_box_and_the_smallest_object_that_is_none_keeps_its_own() -> None:
+    whole = disc(30, 30, 10) | disc(30, 80, 10) | disc(80, 30, 10)
+    assert len(instance_boxes(whole | disc(80, 80, 4))) == 3, "16 % of the others"
+    assert len(instance_boxes(whole | disc(80, 80, 6))) == 4, "36 %"
+    assert len(instance_boxes(disc(30, 30, 2))) == 1, "what is alone is as large as the median"
 
 
 def test_an_empty_mask_has_no_object() -> None:

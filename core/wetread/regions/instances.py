@@ -25,6 +25,9 @@ PEAK = 0.05
 """Least rise of a peak above the neck, as a share of its blob's greatest distance. Chosen, with the smoothing, on
 pictures of the training groups only (docs/model-cards/wetread-mini.md)."""
 
+FRAGMENT = 0.25
+"""Share of the median area of a picture's objects below which one is a fragment and gets no box. Chosen likewise."""
+
 
 def split_touching(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Label image (rows, columns) of the mask's objects: 0 outside, 1 to n inside, in the order of their top rows.
@@ -50,11 +53,17 @@ def split_touching(mask: NDArray[np.bool_]) -> NDArray[np.intp]:
 
 
 def instance_boxes(mask: NDArray[np.bool_]) -> tuple[Box, ...]:
-    """One tight IMAGE box for each object of a (rows, columns) mask, touching ones told apart; top to bottom."""
+    """One tight IMAGE box for each object of a (rows, columns) mask, touching ones told apart; top to bottom.
+
+    Fragments (`FRAGMENT`) keep their pixels in the mask and get no box.
+    """
     from scipy import ndimage
 
     from wetread.findings import Box, BoxFrame
 
-    slices = [found for found in ndimage.find_objects(split_touching(mask)) if found is not None]
+    objects = split_touching(mask)
+    areas = np.bincount(objects.ravel())[1:]
+    large = areas >= FRAGMENT * np.median(areas) if len(areas) else areas
+    slices = [found for found, is_object in zip(ndimage.find_objects(objects), large, strict=True) if is_object]
     corners = sorted((rows.start, columns.start, rows.stop, columns.stop) for rows, columns in slices)
     return tuple(Box(float(x0), float(y0), float(x1), float(y1), BoxFrame.IMAGE) for y0, x0, y1, x1 in corners)
