@@ -98,6 +98,8 @@ def test_a_read_from_the_question_to_the_signature(module, tmp_path):
     assert module.ui.reasoningTextEdit.toPlainText() == "I mark pixels above the mean."
     assert [module.ui.findingsTable.item(row, 0).text() for row in (0, 1)] == ["liver", "spleen"]
     assert module.ui.findingsTable.item(0, 1).text() == "75 %"
+    chip = module.ui.findingsTable.item(0, 0).data(sys.modules["qt"].Qt.DecorationRole)
+    assert [chip.red(), chip.green(), chip.blue()] == module.session.read["findings"][0]["colour"]
     assert not module.ui.signButton.isEnabled()
     picture(module, "panel")
 

@@ -19,7 +19,7 @@ class FindingsTable:
 
     def __init__(self, widget, onChosen):
         self.widget, self._onChosen = widget, onChosen
-        self._rows = []
+        self._rows, self._shown = [], []
         widget.setColumnCount(3)
         widget.setHorizontalHeaderLabels([_("Finding"), _("Presence"), _("Decision")])
         widget.horizontalHeader().setSectionResizeMode(NAME, qt.QHeaderView.Stretch)
@@ -48,14 +48,14 @@ class FindingsTable:
         :param findings: tracking UID -> finding.
         :param states: tracking UID -> state.
         """
-        uids = list(states)
-        if uids != self._rows:
+        uids, shown = list(states), [findings[uid] for uid in states]
+        if shown != self._shown:
             chosen = self.chosen
             self.widget.blockSignals(True)
-            self._rows = uids
+            self._rows, self._shown = uids, shown
             self.widget.setRowCount(len(uids))
-            for row, uid in enumerate(uids):
-                self._fill(row, findings[uid])
+            for row, finding in enumerate(shown):
+                self._fill(row, finding)
             self.widget.blockSignals(False)
             self.choose(chosen if chosen in uids else next(iter(uids), ""))
         for row, uid in enumerate(uids):
