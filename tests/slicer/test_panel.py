@@ -100,6 +100,7 @@ def test_a_read_from_the_question_to_the_signature(module, tmp_path):
     assert module.ui.findingsTable.item(0, 1).text() == "75 %"
     chip = module.ui.findingsTable.item(0, 0).data(sys.modules["qt"].Qt.DecorationRole)
     assert [chip.red(), chip.green(), chip.blue()] == module.session.read["findings"][0]["colour"]
+    assert module.ui.descriptionLabel.text() == "Bright.", "what was found first is looked at"
     assert not module.ui.signButton.isEnabled()
     picture(module, "panel")
 

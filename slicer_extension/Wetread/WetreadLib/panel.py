@@ -37,7 +37,7 @@ class Panel:
         self._application = application
         self.cases = Cases(session, application)
         self.table = FindingsTable(ui.findingsTable, self._jumpTo)
-        self._volumes, self._questions, self._chart = None, None, None
+        self._volumes, self._questions, self._chart, self._seen = None, None, None, ""
         ui.addressLineEdit.setText(str(settings.value(ADDRESS) or "http://127.0.0.1:8787"))
         for strategy in STRATEGIES:
             ui.strategyComboBox.addItem(strategy)
@@ -247,6 +247,9 @@ class Panel:
         ui.failureLabel.setVisible(bool(session.failure))
         ui.noticeLabel.setText(session.notice or self._remarkInWords())
         self._showEcg()
+        if session.screen.shown is not None and session.job != self._seen and self.table.chosen:
+            self._seen = session.job  # a read has just come: look at what it found first
+            self._jumpTo(self.table.chosen)
 
     def _stageInWords(self) -> str:
         if self.session.position:
