@@ -23,7 +23,7 @@ DEBIAN_MARKERS = orthanc or pixelmed or dcmtk or postgresql
 # Some machines switch bytecode off; importing torch and monai uncompiled takes four times as long.
 unexport PYTHONDONTWRITEBYTECODE
 .NOTPARALLEL:
-.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ohif test-slicer test-ray ohif openapi lint clean
+.PHONY: help install install-app install-dev demo app test test-debian test-slow test-ohif test-slicer test-ray ohif openapi reproduce-mini-small lint clean
 
 help:
 	@echo "make demo          install what a read needs, read a study end to end, then serve"
@@ -34,6 +34,7 @@ help:
 	@echo "make test-ohif     build the OHIF plugin, test it by itself and in real viewers (needs Node.js and Chromium)"
 	@echo "make test-slicer   test the Slicer extension on Slicer's own MRML (PyPI: slicer-core) and real Qt (.venv-slicer, 1.5 GB)"
 	@echo "make test-ray      run workers as replicas of Ray Serve on this machine"
+	@echo "make reproduce-mini-small   train a tenth of the shipped model's recipe, and see that it lands where it should"
 	@echo "make lint          ruff and mypy"
 	@echo "make audit         known vulnerabilities of all pinned packages; make sbom: build/sbom.cdx.json (CycloneDX)"
 	@echo "make fuzz          fuzz the loader, the verifier and slices of a series, FUZZ_SECONDS=60 each (Linux)"
@@ -104,6 +105,9 @@ $(SLICER)/.installed: scripts/slicer_tests.txt $(VENV)/.installed-dev
 
 test-ray: $(VENV)/.installed-ray
 	$(VENV)/ray/bin/python -m pytest tests/service/test_replicas.py $(PYTEST_ARGS)
+
+reproduce-mini-small: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/reproduce_mini_small.py
 
 lint: install-dev
 	$(BIN)/ruff check .

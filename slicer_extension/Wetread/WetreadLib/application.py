@@ -36,14 +36,12 @@ class Application:
     def place(self, markupsNode, isPersistent: bool) -> None:
         """Let the reader put points of a markup with the mouse."""
         logic = slicer.modules.markups.logic()
-        logic.SetActiveListID(markupsNode)
-        logic.StartPlaceMode(1 if isPersistent else 0)
+        logic.SetActiveList(markupsNode)
+        logic.StartPlaceMode(isPersistent)
 
     def showVolume(self, volumeNode) -> None:
         """Show a volume in the slice views, along its own planes."""
-        slicer.util.setSliceViewerLayers(background=volumeNode, fit=True)
-        for sliceNode in slicer.util.getNodesByClass("vtkMRMLSliceNode"):
-            sliceNode.RotateToVolumePlane(volumeNode)
+        slicer.util.setSliceViewerLayers(background=volumeNode, fit=True, rotateToVolumePlane=True)
 
     def showChart(self, chartNode) -> None:
         """Show a chart in a layout that has a place for it."""
