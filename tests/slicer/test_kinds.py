@@ -14,6 +14,7 @@ from slicer_scene import load
 
 from dicom_phantoms import ct_series, ultrasound_cine
 from WetreadLib import nodes, phantoms, prompts, waveforms
+from WetreadLib.application import Application
 from WetreadLib.background import Background
 from WetreadLib.drafts import Drafts
 from WetreadLib.pictures import decodePlane
@@ -173,3 +174,19 @@ def test_the_sample_data_is_a_series_that_slicer_loads_whole(scene, tmp_path):
     voxels = slicer.util.arrayFromVolume(node)
     assert voxels.shape == (phantoms.SLICES, phantoms.PIXELS, phantoms.PIXELS)
     assert {int(value) for value in np.unique(voxels)} == {-1000, 36, 226}
+
+
+def test_a_prompt_is_placed_with_slicers_own_place_mode(session, tmp_path):
+    node = load(session.scene, ct_series(3, name="place"), tmp_path / "files")
+    for kind, tag in (("vtkMRMLSelectionNode", "Singleton"), ("vtkMRMLInteractionNode", "Singleton")):
+        made = session.scene.CreateNodeByClass(kind)
+        made.SetSingletonTag(tag)
+        session.scene.AddNode(made)
+    interaction = session.scene.GetNodeByID("vtkMRMLInteractionNodeSingleton")
+    application = Application()
+    for kind, is_persistent in (("box", False), ("point", True)):
+        prompt = prompts.createPrompt(session.scene, kind, node, kind)
+        application.place(prompt, is_persistent)
+        assert interaction.GetCurrentInteractionMode() == interaction.Place
+        assert bool(interaction.GetPlaceModePersistence()) == is_persistent
+        assert session.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID() == prompt.GetID()
