@@ -1,7 +1,7 @@
 """The real service, in a process of its own, for the tests that run in Slicer's Python.
 
-`python service.py --archive DIR [--reader marks|real] [--port N] [--gate FILE] [--tokens FILE]`; says its address on
-the first line. `marks` is a test double of the Reader alone: it marks what is bright on every plane, and finds a box
+`python service.py --archive DIR ...` says its address on the first line; `--pacs URL,USER,PASSWORD` puts a PACS behind
+it. The reader `marks` is a test double of the Reader alone: it marks what is bright on every plane, and finds a box
 without a mask, so that geometry can be held against the phantom; with `--gate`, its reads wait until FILE exists.
 """
 
@@ -20,6 +20,7 @@ import uvicorn
 sys.path.insert(0, str(Path(__file__).parents[1] / "support"))
 
 from bright_pixel_reader import BrightPixelReader
+from wetread.archive.dicomweb import DicomwebArchive
 from wetread.archive.folder import FolderArchive
 from wetread.errors import ReadCancelled
 from wetread.findings import Box, BoxFrame, Finding, Mask, Read
@@ -79,11 +80,16 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0)
     parser.add_argument("--gate", type=Path)
     parser.add_argument("--tokens", type=Path)
+    parser.add_argument("--pacs", help="URL,USER,PASSWORD of a DICOMweb PACS to use instead of a folder")
     given = parser.parse_args()
     reader = Reader() if given.reader == "real" else MarksReader(given.gate)
     access = TokenFile(given.tokens) if given.tokens else None
     listener = open_listener("127.0.0.1", given.port)
-    app = create_app(FolderArchive(given.archive), reader, access=access)
+    archive, database = FolderArchive(given.archive), None
+    if given.pacs:
+        url, user, password = given.pacs.split(",")
+        archive, database = DicomwebArchive(url, user=user, password=password), given.archive / "records.sqlite"
+    app = create_app(archive, reader, access=access, database=database)
     print(f"http://127.0.0.1:{listener.getsockname()[1]}", flush=True)
     server = uvicorn.Server(uvicorn.Config(app, log_level="warning", access_log=False, timeout_graceful_shutdown=2))
     server.run(sockets=[listener])
