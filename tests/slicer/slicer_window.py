@@ -11,6 +11,7 @@ import sys
 import types
 from pathlib import Path
 
+import pytest
 import slicer
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
@@ -19,7 +20,10 @@ MODULE = Path(__file__).parents[2] / "slicer_extension" / "Wetread"
 
 def install(settings, folder: Path):
     """Put the modules in place; gives the Qt application."""
-    from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+    try:
+        from PySide6 import QtCore, QtGui, QtUiTools, QtWidgets
+    except ImportError as error:
+        pytest.skip(f"Qt does not load ({error}); Debian: libegl1, libgl1, libfontconfig1, libxkbcommon0")
 
     qt = types.ModuleType("qt")
     for part in (QtCore, QtGui, QtWidgets):
