@@ -13,7 +13,7 @@ from outside import ENGINE, ROOT, Service, agreed, opened, read, until, work
 from slicer_scene import load
 
 from dicom_phantoms import ct_series, ultrasound_cine
-from WetreadLib import nodes, phantoms, prompts, waveforms
+from WetreadLib import corrections, nodes, phantoms, prompts, waveforms
 from WetreadLib.application import Application
 from WetreadLib.background import Background
 from WetreadLib.drafts import Drafts
@@ -190,3 +190,40 @@ def test_a_prompt_is_placed_with_slicers_own_place_mode(session, tmp_path):
         assert interaction.GetCurrentInteractionMode() == interaction.Place
         assert bool(interaction.GetPlaceModePersistence()) == is_persistent
         assert session.scene.GetNodeByID("vtkMRMLSelectionNodeSingleton").GetActivePlaceNodeID() == prompt.GetID()
+
+
+def test_of_many_segments_only_those_that_a_stroke_touched_are_compared(scene, tmp_path, monkeypatch):
+    node = load(scene, ct_series(8, name="many"), tmp_path / "files")
+    planes = [{"sop_instance_uid": str(n), "frame_number": None, "place": None} for n in range(8)]
+    plane_map = PlaneMap(planes, 40, 48, node)
+    masks = {}
+    for number in range(30):
+        mask = np.zeros((40, 48), bool)
+        mask[10 * (number // 10) : 10 * (number // 10) + 8, 4 * (number % 10) : 4 * (number % 10) + 3] = True
+        masks[f"1.2.{number}"] = {3: mask, 4: mask}
+    layers = nodes.layersOf(masks, plane_map, ijkToRasOf(node))
+    assert len(layers) == 1, "they do not overlap"
+    segmentation = nodes.createSegmentation(scene, node, "1.2", "Many")
+    nodes.showMasks(segmentation, layers, {uid: {"label": uid} for uid in masks}, "model")
+    shown = corrections.Shown(plane_map, layers)
+    for uid, mask in masks.items():
+        shown.noteMask(uid, corrections.packedOf(mask))
+    compared = []
+    planes_of = corrections.planesOf
+    monkeypatch.setattr(corrections, "planesOf", lambda n, uid, *rest: compared.append(uid) or planes_of(n, uid, *rest))
+    assert shown.editedMasks(segmentation, node) == {}
+    assert compared == []
+
+    voxels = slicer.util.arrayFromSegmentInternalBinaryLabelmap(segmentation, "1.2.7")
+    voxels[0, 0:2, 28:30] = 0  # the eraser, within 1.2.7
+    layers[0].image.Modified()
+    edited = shown.editedMasks(segmentation, node)
+    assert list(edited) == compared == ["1.2.7"]
+    assert edited["1.2.7"][3].sum() == masks["1.2.7"][3].sum() - 4
+    compared.clear()
+    assert shown.editedMasks(segmentation, node).keys() == set(), "nothing new"
+
+    grown = slicer.util.arrayFromSegmentBinaryLabelmap(segmentation, "1.2.0", node)
+    grown[6, 35:38, 40:45] = 1
+    slicer.util.updateSegmentBinaryLabelmapFromArray(grown, segmentation, "1.2.0", node)
+    assert shown.editedMasks(segmentation, node)["1.2.0"][6].sum() == 15

@@ -20,13 +20,14 @@ class Shown:
     """What was put on the screen for one read, and how it differs now.
 
     :param planeMap: of the read and its volume.
+    :param layers: the label maps that were put there, of ``nodes.layersOf``.
     """
 
-    def __init__(self, planeMap: PlaneMap):
+    def __init__(self, planeMap: PlaneMap, layers=()):
         self.planeMap = planeMap
         self.boxes = {}  # tracking UID -> (plane, box)
         self.masks = {}  # tracking UID -> {plane: packed pixels}
-        self._times = {}  # tracking UID -> modification time of its label map when it was last compared
+        self._layers = {uid: layer for layer in layers for uid in layer.values}
 
     def noteBox(self, uid: str, index: int, box) -> None:
         """A ROI was put there."""
@@ -38,7 +39,6 @@ class Shown:
         :param packed: as ``packedOf`` gives it.
         """
         self.masks[uid] = packed
-        self._times.pop(uid, None)
 
     def forget(self, uid: str) -> None:
         """It is on the screen no longer."""
@@ -68,17 +68,15 @@ class Shown:
 
         A segment of which nothing is left has no planes. Segments that were deleted are not in it.
         """
-        edited = {}
-        segmentation = segmentationNode.GetSegmentation()
+        segmentation, edited = segmentationNode.GetSegmentation(), {}
+        changed = {layer: layer.changed() for layer in set(self._layers.values())}
         for uid, known in self.masks.items():
-            segment = segmentation.GetSegment(uid)
+            segment, layer = segmentation.GetSegment(uid), self._layers.get(uid)
             if segment is None:
                 continue
-            image = segment.GetRepresentation(nodes.REPRESENTATION)
-            time = 0 if image is None else image.GetMTime()
-            if self._times.get(uid) == time:
+            isInLayer = layer is not None and segment.GetRepresentation(nodes.REPRESENTATION) is layer.image
+            if isInLayer and uid not in changed[layer]:
                 continue
-            self._times[uid] = time
             planes = planesOf(segmentationNode, uid, self.planeMap, volumeNode)
             if packedOf(planes) != known:
                 edited[uid] = planes

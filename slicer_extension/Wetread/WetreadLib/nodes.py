@@ -8,7 +8,7 @@ share one label map where they do not overlap, as segments that Slicer makes do.
 import numpy as np
 import slicer
 import vtk
-from vtk.util.numpy_support import numpy_to_vtk
+from vtk.util.numpy_support import numpy_to_vtk, vtk_to_numpy
 
 from .planes import PlaneMap
 
@@ -23,11 +23,30 @@ class Layer:
     """Masks that do not overlap, as one label map.
 
     :param image: vtkOrientedImageData.
+    :param known: its voxels as they were last seen, (slices, rows, columns).
     :param values: label value of each tracking UID.
     """
 
-    def __init__(self, image, values: dict):
-        self.image, self.values = image, values
+    def __init__(self, image, known: np.ndarray, values: dict):
+        self.image, self.known, self.values = image, known, values
+        self._time = image.GetMTime()
+
+    def changed(self) -> set:
+        """Tracking UIDs of the segments whose voxels are others than when this was asked the last time."""
+        if self.image.GetMTime() == self._time:
+            return set()
+        self._time = self.image.GetMTime()
+        if self.image.GetPointData().GetScalars() is None:  # Slicer gave its segments a map of their own
+            return set(self.values)
+        columns, rows, slices = self.image.GetDimensions()
+        voxels = vtk_to_numpy(self.image.GetPointData().GetScalars()).reshape(slices, rows, columns)
+        if voxels.shape != self.known.shape:  # it has grown under a stroke
+            self.known = voxels.copy()
+            return set(self.values)
+        where = voxels != self.known
+        touched = set(np.unique(voxels[where])) | set(np.unique(self.known[where]))
+        np.copyto(self.known, voxels, where=where)
+        return {uid for uid, value in self.values.items() if value in touched}
 
 
 def layersOf(masks: dict, planeMap: PlaneMap, ijkToRas: vtk.vtkMatrix4x4) -> list:
@@ -50,14 +69,14 @@ def layersOf(masks: dict, planeMap: PlaneMap, ijkToRas: vtk.vtkMatrix4x4) -> lis
         for k, mask in slices.items():
             held = labels.setdefault(k, np.zeros(mask.shape, np.uint8))
             held[mask] = values[uid]
-    return [Layer(_image(labels, ijkToRas), values) for labels, values in groups]
+    return [Layer(*_image(labels, ijkToRas), values) for labels, values in groups]
 
 
 def _overlap(labels: dict, slices: dict) -> bool:
     return any(k in labels and bool((labels[k][mask] != 0).any()) for k, mask in slices.items())
 
 
-def _image(labels: dict, ijkToRas: vtk.vtkMatrix4x4):
+def _image(labels: dict, ijkToRas: vtk.vtkMatrix4x4) -> tuple:
     first, last = min(labels), max(labels)
     rows, columns = next(iter(labels.values())).shape
     voxels = np.zeros((last - first + 1, rows, columns), np.uint8)
@@ -67,7 +86,7 @@ def _image(labels: dict, ijkToRas: vtk.vtkMatrix4x4):
     image.SetExtent(0, columns - 1, 0, rows - 1, first, last)
     image.GetPointData().SetScalars(numpy_to_vtk(voxels.reshape(-1), deep=True))
     image.SetImageToWorldMatrix(ijkToRas)
-    return image
+    return image, voxels
 
 
 def createSegmentation(scene, volumeNode, job: str, name: str):

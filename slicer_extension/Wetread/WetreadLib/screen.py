@@ -68,7 +68,7 @@ class Screen(VTKObservationMixin):
                 nodes.showMasks(segmentation, layers, findings, modelName)
         finally:
             self._isOurs = False
-        self.shown = Shown(planeMap)
+        self.shown = Shown(planeMap, layers)
         for uid, bits in packed.items():
             self.shown.noteMask(uid, bits)
         self.showStates(volumeNode, review, findings)
