@@ -56,7 +56,8 @@ def dice_of(seed: int, data: Path) -> float:
     config, report = output.with_suffix(".yaml"), output.with_suffix(".json")
     config.write_text(yaml.safe_dump(recipe, sort_keys=False))
     run("train", "sft", "--config", str(config))
-    run("evaluate", "--model", str(output), "--data", str(data / SET), "--split", "holdout", "--json", str(report))
+    where = ("--data", str(data / SET), "--split", "holdout")
+    run("evaluate", "--model", str(output / "model"), *where, "--json", str(report))
     return float(json.loads(report.read_text())["labels"]["nuclei"]["dice"]["value"])
 
 
