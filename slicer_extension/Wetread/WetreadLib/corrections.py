@@ -66,7 +66,7 @@ class Shown:
     def editedMasks(self, segmentationNode, volumeNode) -> dict:
         """Tracking UID -> (plane index -> (rows, columns) of bool) of each segment that was painted or erased.
 
-        A segment of which nothing is left has no planes. Segments that were deleted are not in it.
+        What is found is known from then on. A segment of which nothing is left has no planes. Segments that were deleted are not in it.
         """
         segmentation, edited = segmentationNode.GetSegmentation(), {}
         changed = {layer: layer.changed() for layer in set(self._layers.values())}
@@ -78,8 +78,9 @@ class Shown:
             if isInLayer and uid not in changed[layer]:
                 continue
             planes = planesOf(segmentationNode, uid, self.planeMap, volumeNode)
-            if packedOf(planes) != known:
-                edited[uid] = planes
+            packed = packedOf(planes)
+            if packed != known:
+                edited[uid], self.masks[uid] = planes, packed
         return edited
 
 

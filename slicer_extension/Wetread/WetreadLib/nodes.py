@@ -43,9 +43,12 @@ class Layer:
         if voxels.shape != self.known.shape:  # it has grown under a stroke
             self.known = voxels.copy()
             return set(self.values)
-        where = voxels != self.known
-        touched = set(np.unique(voxels[where])) | set(np.unique(self.known[where]))
-        np.copyto(self.known, voxels, where=where)
+        touched = set()
+        for now, before in zip(voxels, self.known, strict=True):
+            if not np.array_equal(now, before):
+                where = now != before
+                touched |= set(np.unique(now[where]).tolist()) | set(np.unique(before[where]).tolist())
+                before[:] = now
         return {uid for uid, value in self.values.items() if value in touched}
 
 

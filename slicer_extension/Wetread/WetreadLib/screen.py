@@ -131,7 +131,6 @@ class Screen(VTKObservationMixin):
         verdicts = []
         if self.segmentation is not None:
             for uid, planes in self.shown.editedMasks(self.segmentation, volumeNode).items():
-                self.shown.noteMask(uid, packedOf(planes))
                 self._extents.pop(uid, None)
                 if planes:
                     self._extents[uid] = Extent(planes)
