@@ -66,7 +66,8 @@ class Shown:
     def editedMasks(self, segmentationNode, volumeNode) -> dict:
         """Tracking UID -> (plane index -> (rows, columns) of bool) of each segment that was painted or erased.
 
-        What is found is known from then on. A segment of which nothing is left has no planes. Segments that were deleted are not in it.
+        What is found is known from then on. A segment of which nothing is left has no planes. Segments that were
+        deleted are not in it.
         """
         segmentation, edited = segmentationNode.GetSegmentation(), {}
         changed = {layer: layer.changed() for layer in set(self._layers.values())}
