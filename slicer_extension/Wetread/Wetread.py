@@ -57,12 +57,11 @@ def registerSampleData() -> None:
 
 def loadPhantom() -> list:
     """Import and load the drawn phantom; gives its volume nodes."""
-    from DICOMLib import DICOMUtils
-
+    application = Application()
     with tempfile.TemporaryDirectory(prefix="wetread-") as folder:
         phantoms.write(folder)
-        DICOMUtils.importDicom(folder, slicer.dicomDatabase, copyFiles=True)
-    return [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in DICOMUtils.loadSeriesByUID([phantoms.SERIES])]
+        application.importFolder(folder)
+    return [slicer.mrmlScene.GetNodeByID(nodeID) for nodeID in application.load(phantoms.SERIES)]
 
 
 class WetreadWidget(ScriptedLoadableModuleWidget, VTKObservationMixin):

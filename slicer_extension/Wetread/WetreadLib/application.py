@@ -19,11 +19,11 @@ class Application:
 
         DICOMUtils.importDicom(str(folder), slicer.dicomDatabase, copyFiles=True)
 
-    def load(self, series: str) -> None:
-        """Load a series of the DICOM database with whatever plugin Slicer has for it."""
+    def load(self, series: str) -> list:
+        """Load a series of the DICOM database with whatever plugin Slicer has for it; gives the IDs of the nodes."""
         from DICOMLib import DICOMUtils
 
-        DICOMUtils.loadSeriesByUID([series])
+        return DICOMUtils.loadSeriesByUID([series])
 
     def edit(self, segmentationNode, segmentID: str, volumeNode) -> None:
         """Open the Segment Editor on a segment."""

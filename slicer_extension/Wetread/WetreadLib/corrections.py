@@ -40,11 +40,6 @@ class Shown:
         """
         self.masks[uid] = packed
 
-    def forget(self, uid: str) -> None:
-        """It is on the screen no longer."""
-        self.boxes.pop(uid, None)
-        self.masks.pop(uid, None)
-
     def movedBoxes(self, rois: dict) -> dict:
         """Tracking UID -> (plane, box) of each ROI that lies elsewhere than it was put.
 

@@ -59,15 +59,6 @@ class PlaneMap:
         x, y = self.ijkToRas[:3, 0], self.ijkToRas[:3, 1]
         return _frames(x, y, (self.ijkToRas @ [0, 0, self.slices[index], 1])[:3])
 
-    def cornersInRas(self, index: int, box) -> np.ndarray:
-        """(4, 3): top left, top right, bottom right and bottom left corner of a box.
-
-        :param box: x_min, y_min, x_max, y_max in pixels.
-        """
-        xMin, yMin, xMax, yMax = box
-        points = np.array([[xMin, yMin], [xMax, yMin], [xMax, yMax], [xMin, yMax]], float)
-        return (np.column_stack([points, np.zeros(4), np.ones(4)]) @ self.frameOf(index).T)[:, :3]
-
     def onPlane(self, index: int, points) -> np.ndarray:
         """(N, 3): x and y in pixels and the distance from a plane in mm, of RAS points (N, 3)."""
         homogeneous = np.column_stack([np.atleast_2d(points), np.ones(len(np.atleast_2d(points)))])
